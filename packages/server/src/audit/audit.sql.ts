@@ -1,0 +1,32 @@
+import sql, { type Sql } from "sql-template-tag";
+import { type Id, idToBytes } from "../primitives/id.ts";
+import type { AuditEvent } from "./events.ts";
+
+const bytesOrNull = (id: Id | undefined) => (id === undefined ? null : idToBytes(id));
+
+/**
+ * The insert of one event, to stand in the transaction of the act that it tells of.
+ * @param onlyIf a condition, when the act may turn out not to have happened (someone else was first)
+ */
+export function insertEvent(entry: { id: Id; at: number; event: AuditEvent; onlyIf?: Sql }): Sql {
+  const { id, at, event, onlyIf = sql`1 = 1` } = entry;
+  return sql`
+    INSERT INTO audit_events (id, at, type, user_id, session_id, client_id, actor, ip, detail)
+    SELECT ${idToBytes(id)}, ${at}, ${event.type}, ${bytesOrNull(event.userId)}, ${bytesOrNull(event.sessionId)},
+      ${event.clientId ?? null}, ${event.actor}, ${event.ip ?? null}, ${JSON.stringify(event.detail ?? {})}
+    WHERE ${onlyIf}`;
+}
+
+/** The newest events first. `before` is the id of the last event of the page before. */
+export function selectEvents(filter: { userId?: Id; sessionId?: Id; before?: Id; rows: number }): Sql {
+  const bySession = filter.sessionId === undefined ? sql`1 = 1` : sql`session_id = ${idToBytes(filter.sessionId)}`;
+  const byUser = filter.userId === undefined ? sql`1 = 1` : sql`user_id = ${idToBytes(filter.userId)}`;
+  const older = filter.before === undefined ? sql`1 = 1` : sql`id < ${idToBytes(filter.before)}`;
+  return sql`
+    SELECT id, at, type, user_id, session_id, client_id, actor, ip, detail FROM audit_events
+    WHERE ${bySession} AND ${byUser} AND ${older} ORDER BY id DESC LIMIT ${filter.rows}`;
+}
+
+export function deleteEventsOlderThan(first: Id): Sql {
+  return sql`DELETE FROM audit_events WHERE id < ${idToBytes(first)}`;
+}

@@ -1,0 +1,45 @@
+/** Every event that the audit log can hold. A name is a promise: operators search for it, so it never changes. */
+export type AuditEventType =
+  | "user.added"
+  | "user.registered"
+  | "user.updated"
+  | "user.disabled"
+  | "user.enabled"
+  | "user.removed"
+  | "user.roles_changed"
+  | "password.changed"
+  | "password.hash_upgraded"
+  | "sign_in.failed"
+  | "sign_in.limited"
+  | "session.started"
+  | "session.ended"
+  | "session.reuse_detected"
+  | "session.newer_generation_refused"
+  | "session.newer_generation_adopted"
+  | "client.added"
+  | "client.removed"
+  | "client.secret_changed"
+  | "key.created"
+  | "key.current"
+  | "key.retiring"
+  | "key.retired";
+
+/** Who did it: the user, the operator (CLI, console), or Keyturn by a rule of its own. */
+export type Actor = "user" | "operator" | "system";
+
+export interface AuditEvent {
+  readonly type: AuditEventType;
+  readonly actor: Actor;
+  readonly userId?: string | undefined;
+  readonly sessionId?: string | undefined;
+  readonly clientId?: string | undefined;
+  readonly ip?: string | undefined;
+  /** Facts worth keeping, small; never a secret, a token, a password or a full e-mail address. */
+  readonly detail?: Readonly<Record<string, string | number | boolean | null>> | undefined;
+}
+
+export interface StoredAuditEvent extends AuditEvent {
+  readonly id: string;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+}

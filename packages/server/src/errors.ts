@@ -1,0 +1,121 @@
+/**
+ * Every refusal that leaves the server over HTTP: its code, its status, its sentence for the public, and where
+ * it comes from. Codes are stable: programs switch on them. Details that help an attacker stay in the log.
+ */
+export const refusals = {
+  invalid_request: { status: 400, sentence: "The request is malformed.", source: "RFC 6749 §5.2" },
+  invalid_json: { status: 400, sentence: "The body is not valid JSON.", source: "RFC 8259" },
+  unsupported_media_type: {
+    status: 415,
+    sentence: "Send the body as JSON, with Content-Type: application/json.",
+    source: "RFC 9110 §15.5.16",
+  },
+  body_too_large: { status: 413, sentence: "The body is larger than this endpoint takes.", source: "RFC 9110 §15.5.14" },
+  not_found: { status: 404, sentence: "There is nothing here. GET / lists what there is.", source: "RFC 9110 §15.5.5" },
+  method_not_allowed: {
+    status: 405,
+    sentence: "This address does not take that method; see the Allow header.",
+    source: "RFC 9110 §15.5.6",
+  },
+  not_acceptable: {
+    status: 406,
+    sentence: "This address cannot answer in the type that the Accept header asks for.",
+    source: "RFC 9110 §15.5.7",
+  },
+  invalid_credentials: { status: 401, sentence: "Invalid username or password", source: "DESIGN §6" },
+  too_many_attempts: {
+    status: 429,
+    sentence: "Too many attempts. Wait as long as Retry-After says, then try again.",
+    source: "RFC 6585 §4",
+  },
+  missing_token: {
+    status: 401,
+    sentence: "Send an access token: Authorization: Bearer <token>.",
+    source: "RFC 6750 §3",
+  },
+  invalid_token: {
+    status: 401,
+    sentence: "The access token is invalid, expired or revoked.",
+    source: "RFC 6750 §3.1",
+  },
+  insufficient_scope: {
+    status: 403,
+    sentence: "The access token does not carry the right that this needs.",
+    source: "RFC 6750 §3.1",
+  },
+  invalid_client: {
+    status: 401,
+    sentence: "Client authentication failed. Check the id and the secret.",
+    source: "RFC 6749 §5.2",
+  },
+  invalid_refresh_token: {
+    status: 401,
+    sentence: "The refresh token is not accepted; reason says why.",
+    source: "RFC 6749 §5.2, RFC 9700 §4.14",
+  },
+  registration_closed: {
+    status: 403,
+    sentence: "Registration is switched off here. Ask the operator for an account.",
+    source: "DESIGN §6",
+  },
+  registration_refused: {
+    status: 409,
+    sentence: "An account cannot be made with these details. Choose others, or sign in.",
+    source: "DESIGN §9",
+  },
+  weak_password: {
+    status: 422,
+    sentence: "Choose a longer password: at least 8 characters, at most 1024 bytes.",
+    source: "NIST SP 800-63B §3.1.1.2",
+  },
+  unknown_session: { status: 404, sentence: "You have no such session.", source: "DESIGN §6" },
+  not_supported: {
+    status: 501,
+    sentence: "This server does not offer that.",
+    source: "RFC 9110 §15.6.2",
+  },
+  busy: {
+    status: 503,
+    sentence: "Too much at once. Try again after Retry-After seconds; nobody is signed out.",
+    source: "RFC 9110 §15.6.4",
+  },
+  unavailable: {
+    status: 503,
+    sentence: "The database cannot be reached just now. Try again; nobody is signed out.",
+    source: "RFC 9110 §15.6.4",
+  },
+  server_error: { status: 500, sentence: "Something broke here. The log has the detail.", source: "RFC 9110 §15.6.1" },
+} as const satisfies Record<string, { status: number; sentence: string; source: string }>;
+
+export type RefusalCode = keyof typeof refusals;
+
+/** Why a refresh token is not accepted. A client forgets what it holds only for `expired`, `revoked`, `reused`. */
+export const refreshRefusalReasons = {
+  malformed: "This is not a refresh token of this server.",
+  expired: "The session is over: it was idle too long, or reached its end. Sign in again.",
+  revoked: "The session was ended by its user or the operator. Sign in again.",
+  reused: "A token that had been replaced was used again, so the session was ended. Sign in again.",
+  superseded: "This token was replaced. Use the newest one; the session goes on.",
+  unknown: "The server does not know this token. Nothing was ended.",
+} as const;
+
+export type RefreshRefusalReason = keyof typeof refreshRefusalReasons;
+
+/** A refusal on its way out: thrown at the HTTP rim only, turned into an answer in one place. */
+export class Refusal extends Error {
+  override readonly name = "Refusal";
+  readonly code: RefusalCode;
+  readonly extra: RefusalExtra;
+  constructor(code: RefusalCode, extra: RefusalExtra = {}) {
+    super(extra.description ?? refusals[code].sentence);
+    this.code = code;
+    this.extra = extra;
+  }
+}
+
+export interface RefusalExtra {
+  /** A public sentence more exact than the catalogue's: what was wrong and what to send instead. */
+  readonly description?: string;
+  readonly reason?: RefreshRefusalReason;
+  readonly headers?: Readonly<Record<string, string>>;
+}

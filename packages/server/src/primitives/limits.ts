@@ -1,0 +1,34 @@
+/** Every bound of the server in one place: what a stranger can make it hold, read, or do at once. */
+export const limits = {
+  /** A request body. The largest honest one is a registration. */
+  bodyBytesMax: 16 * 1024,
+  /** All request headers together (node:http refuses more with 431). */
+  headerBytesMax: 16 * 1024,
+  usernameCharactersMax: 64,
+  emailCharactersMax: 254,
+  nameCharactersMax: 200,
+  deviceCharactersMax: 200,
+  userAgentCharactersMax: 300,
+  passwordBytesMax: 1024,
+  /** An `Idempotency-Key` header; a longer one is refused. */
+  attemptKeyCharactersMax: 200,
+  rolesPerUserMax: 50,
+  roleCharactersMax: 64,
+  /** Rows a list hands out at once; more come with a cursor. */
+  pageRowsMax: 100,
+  /** Turns one transaction carries. */
+  turnsPerBatchMax: 256,
+  /** Turns that wait for a transaction; beyond that the answer is 503. */
+  turnsWaitingMax: 10_000,
+  /** How often a turn that lost a race reads again. Each loss means that someone else won, so few are needed. */
+  turnRetriesMax: 8,
+  /** Password hashes that wait for a thread; beyond that the answer is 503 with Retry-After. */
+  passwordHashesWaitingMax: 100,
+  /** The longest life of an access token; revocations are remembered this long. */
+  accessTokenSecondsMax: 3600,
+  /** Entries of the feed sent in one answer. */
+  feedEntriesPerPageMax: 10_000,
+  feedReadersMax: 1_000,
+  /** The clock difference that verifiers are assumed to tolerate. */
+  clockToleranceSecondsMax: 300,
+} as const;

@@ -1,0 +1,57 @@
+import type { Sql } from "sql-template-tag";
+import type { Clock } from "../primitives/clock.ts";
+
+export type Engine = "sqlite" | "postgres";
+
+/** What a column holds. Times are whole milliseconds; booleans are 0 and 1; ids and digests are bytes. */
+export type Value = string | number | null | Uint8Array;
+
+export type Row = Record<string, Value>;
+
+export interface Result {
+  /** Rows of a SELECT, or of a RETURNING. */
+  readonly rows: Row[];
+  /** How many rows an INSERT, UPDATE or DELETE changed. */
+  readonly changes: number;
+}
+
+export interface Reader {
+  all<R = Row>(statement: Sql): Promise<R[]>;
+  one<R = Row>(statement: Sql): Promise<R | undefined>;
+}
+
+export interface Transaction extends Reader {
+  /** Runs a statement that changes rows, and says how many it changed. */
+  run(statement: Sql): Promise<number>;
+}
+
+/**
+ * The storage seam. It offers what a race needs, conditional updates and real transactions, and not the four
+ * verbs of a key-value store: "only if it is still so" is said in SQL, where the engine can hold to it.
+ *
+ * An acknowledged write is durable: `batch` and `transaction` resolve after the engine has flushed it.
+ * Every method rejects with `DatabaseUnavailable` when the engine cannot do its part (disk full, connection lost).
+ */
+export interface Database extends Reader {
+  readonly engine: Engine;
+  /** The database's clock where it has one (PostgreSQL), so that nodes with wrong clocks agree. */
+  readonly clock: Clock;
+  /** Several reads in one trip, each seeing what is committed. Rows of each, in order. */
+  each<R = Row>(statements: readonly Sql[]): Promise<R[][]>;
+  /**
+   * All statements in one transaction and one trip to the engine: all of them happen, or none.
+   * A statement that changes nothing (its condition no longer holds) is not a failure: look at `changes`.
+   */
+  batch(statements: readonly Sql[]): Promise<Result[]>;
+  /**
+   * A transaction whose later statements depend on the answers of earlier ones. Await nothing but `tx` inside.
+   * It may run again from the start when the engine asks for that (serialization, deadlock): no side effects.
+   */
+  transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+/** The engine could not do its part. Nothing was changed, or the outcome is unknown; asking again is right. */
+export class DatabaseUnavailable extends Error {
+  override readonly name = "DatabaseUnavailable";
+}
