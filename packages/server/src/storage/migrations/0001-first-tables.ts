@@ -40,7 +40,7 @@ CREATE TABLE clients (
 );
 
 -- No foreign key to users: an ended session is kept for the story it tells after its user is gone.
--- A turn changes generation, digest, key_id, recent and last_used_at and touches no index.
+-- A turn changes generation, digest, recent, last_used_at and ip, and touches no index.
 CREATE TABLE sessions (
   id BYTEA NOT NULL PRIMARY KEY,
   user_id BYTEA NOT NULL,
@@ -57,7 +57,6 @@ CREATE TABLE sessions (
   last_used_at BIGINT NOT NULL,
   expires_at BIGINT NOT NULL,
   generation BIGINT NOT NULL,
-  key_id BIGINT NOT NULL,
   digest BYTEA NOT NULL,
   recent BYTEA NOT NULL,
   revoked_at BIGINT,

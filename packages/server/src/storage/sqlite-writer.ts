@@ -1,0 +1,150 @@
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import type { Result, Value } from "./database.ts";
+import { openSqliteConnection, type SqliteConnection, sqliteFailure } from "./sqlite-connection.ts";
+import type { Failure, Reply, Request, Statements } from "./sqlite-protocol.ts";
+
+/**
+ * The thread that owns the write connection, so that a flush to disk never stops the event loop.
+ *
+ * Batches that arrive while one is being flushed share the next transaction and its flush (group commit). Each
+ * stands behind a savepoint: one that fails is undone alone. Replies leave after the commit.
+ */
+
+const BATCHES_PER_COMMIT_MAX = 64;
+
+interface Batch {
+  id: number;
+  statements: Statement[];
+}
+
+interface Statement {
+  text: string;
+  parameters: Value[];
+}
+
+const port = parentPort as MessagePort;
+const { path } = workerData as { path: string };
+const texts = new Map<number, string>();
+let connection: SqliteConnection | undefined;
+
+try {
+  connection = openSqliteConnection(path, { readOnly: false });
+  port.on("message", onMessage);
+  port.postMessage({ opened: true });
+} catch (error) {
+  port.postMessage({ refused: sqliteFailure(error, path).message });
+}
+
+function onMessage(first: Request): void {
+  let request: Request | undefined = first;
+  while (request !== undefined) {
+    if (request.kind === "batch") {
+      const { batches, next } = collectBatches({ id: request.id, statements: statementsOf(request) });
+      port.postMessage(runBatches(batches));
+      request = next;
+    } else {
+      port.postMessage([runOther(request)]);
+      // Nothing is listened to any more: the thread ends by itself, after its last message has left.
+      if (request.kind === "close") port.off("message", onMessage);
+      request = receive();
+    }
+  }
+}
+
+function receive(): Request | undefined {
+  return (receiveMessageOnPort(port) as { message: Request } | undefined)?.message;
+}
+
+function collectBatches(first: Batch): { batches: Batch[]; next: Request | undefined } {
+  const batches = [first];
+  let next: Request | undefined;
+  while (batches.length < BATCHES_PER_COMMIT_MAX) {
+    next = receive();
+    if (next === undefined || next.kind !== "batch") break;
+    batches.push({ id: next.id, statements: statementsOf(next) });
+    next = undefined;
+  }
+  return { batches, next };
+}
+
+function runBatches(batches: Batch[]): Reply[] {
+  const replies: Reply[] = [];
+  try {
+    const db = opened();
+    db.exec("BEGIN IMMEDIATE");
+    for (const batch of batches) replies.push(runBatch(db, batch, batches.length > 1));
+    if (db.inTransaction) db.exec("COMMIT");
+    return replies;
+  } catch (error) {
+    const failure = afterFailure(error);
+    return batches.map(({ id }, index) =>
+      replies[index]?.failure ? (replies[index] as Reply) : { id, failure },
+    );
+  }
+}
+
+/** @throws when the failure takes the whole transaction with it */
+function runBatch(db: SqliteConnection, batch: Batch, shared: boolean): Reply {
+  if (shared) db.exec("SAVEPOINT batch");
+  try {
+    const results = runStatements(db, batch.statements);
+    if (shared) db.exec("RELEASE batch");
+    return { id: batch.id, results };
+  } catch (error) {
+    const failure = sqliteFailure(error, path);
+    if (!shared || failure.kind === "unavailable" || !db.inTransaction) throw error;
+    db.exec("ROLLBACK TO batch; RELEASE batch");
+    return { id: batch.id, failure };
+  }
+}
+
+function runOther(request: Exclude<Request, { kind: "batch" }>): Reply {
+  const { id, kind } = request;
+  try {
+    if (kind === "run") return { id, results: runStatements(opened(), statementsOf(request)) };
+    if (kind === "begin") opened().exec("BEGIN IMMEDIATE");
+    if (kind === "commit") opened().exec("COMMIT");
+    if (kind === "rollback" && connection?.inTransaction) connection.exec("ROLLBACK");
+    if (kind === "close") {
+      connection?.close();
+      connection = undefined;
+    }
+    return { id };
+  } catch (error) {
+    return { id, failure: afterFailure(error) };
+  }
+}
+
+function opened(): SqliteConnection {
+  connection ??= openSqliteConnection(path, { readOnly: false });
+  return connection;
+}
+
+/** Rolls back what is open, and drops a connection whose file failed: the next request opens it afresh. */
+function afterFailure(error: unknown): Failure {
+  const failure = sqliteFailure(error, path);
+  try {
+    if (connection?.inTransaction) connection.exec("ROLLBACK");
+    if (failure.kind === "unavailable") {
+      connection?.close();
+      connection = undefined;
+    }
+  } catch {
+    connection = undefined;
+  }
+  return failure;
+}
+
+/** Texts instead of numbers. Done as messages arrive, in their order: a later one may forget what this one needs. */
+function statementsOf({ texts: added, forget, numbers, parameters }: Statements): Statement[] {
+  if (forget) texts.clear();
+  for (const [number, text] of added ?? []) texts.set(number, text);
+  return numbers.map((number, index) => ({
+    text: texts.get(number) as string,
+    parameters: parameters[index] ?? [],
+  }));
+}
+
+function runStatements(db: SqliteConnection, statements: Statement[]): Result[] {
+  return statements.map(({ text, parameters }) => db.run(text, parameters));
+}
