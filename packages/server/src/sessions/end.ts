@@ -1,0 +1,30 @@
+import type { Sql } from "sql-template-tag";
+import { insertEvent } from "../audit/audit.sql.ts";
+import type { AuditEvent } from "../audit/events.ts";
+import { newId } from "../primitives/id.ts";
+import { endedStatements } from "./revocations.ts";
+import { endedAny, updateEnded } from "./sessions.sql.ts";
+
+/** Why a session is over. Stored with it, told by `keyturn session explain`. */
+export type EndReason =
+  | "signed_out"
+  | "ended_by_user"
+  | "ended_by_operator"
+  | "reused"
+  | "password_changed"
+  | "user_disabled"
+  | "user_removed";
+
+/**
+ * What ends sessions, in one transaction: the rows, the audit event, the feed. The first statement's `changes`
+ * is how many were ended; when it is 0 the others change nothing.
+ */
+export function endStatements(ending: { which: Sql; at: number; reason: EndReason; event: AuditEvent }): Sql[] {
+  const { which, at, reason, event } = ending;
+  const eventId = newId(at);
+  return [
+    updateEnded({ which, at, reason, eventId }),
+    insertEvent({ id: eventId, at, event, onlyIf: endedAny(which, eventId) }),
+    ...endedStatements({ which, eventId, at }),
+  ];
+}

@@ -1,0 +1,118 @@
+import type { StoredAuditEvent } from "../audit/events.ts";
+import { unreachable } from "../primitives/assert.ts";
+import type { EndReason } from "./end.ts";
+import type { Session } from "./sessions.ts";
+
+/** One moment in a session's life, in plain words. */
+export interface Moment {
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly text: string;
+}
+
+export interface Explanation {
+  readonly state: "alive" | "over";
+  /** One sentence: what the session is now, and why. */
+  readonly summary: string;
+  /** The oldest first. */
+  readonly moments: readonly Moment[];
+}
+
+/** Tells a session's life from its row and its audit events, for someone who asks "why was I signed out?". */
+export function explainSession(session: Session, events: readonly StoredAuditEvent[], now: number): Explanation {
+  const moments: Moment[] = [
+    { at: session.createdAt, text: `Signed in${withMethods(session.amr)}${on(session.device)}.` },
+    ...turnMoments(session),
+    ...events.flatMap((event) => eventMoment(event)),
+  ];
+  const over = overMoment(session, now);
+  if (over !== undefined && session.revokedAt === undefined) moments.push(over);
+  moments.sort((a, b) => a.at - b.at);
+  return { state: over === undefined ? "alive" : "over", summary: over?.text ?? aliveText(session), moments };
+}
+
+function turnMoments(session: Session): Moment[] {
+  const known = session.recent.map((entry) => ({
+    at: entry.supersededAt,
+    text: `Turn ${entry.generation + 1}: refresh token ${entry.generation} was replaced${
+      entry.attempt === undefined ? "" : ", by a request with an attempt key"
+    }.`,
+  }));
+  const earlier = session.generation - known.length;
+  if (earlier > 0) {
+    const oldest = known.at(-1);
+    known.push({
+      at: (oldest?.at ?? session.createdAt) - 1,
+      text: `${earlier} earlier turn${earlier === 1 ? "" : "s"}, whose times are not kept.`,
+    });
+  }
+  return known;
+}
+
+function eventMoment(event: StoredAuditEvent): Moment[] {
+  switch (event.type) {
+    case "session.reuse_detected": {
+      const { presentedGeneration, currentGeneration } = event.detail ?? {};
+      return [
+        {
+          at: event.at,
+          text:
+            `Refresh token ${presentedGeneration} was used again${from(event.ip)}, long after it had been replaced ` +
+            `(the current one is ${currentGeneration}). Somebody holds a copy, so the session was ended.`,
+        },
+      ];
+    }
+    case "session.newer_generation_adopted":
+      return [{ at: event.at, text: "A refresh token newer than the restored database was adopted." }];
+    case "session.ended":
+      return [{ at: event.at, text: `${endText(String(event.detail?.["reason"]) as EndReason)}${from(event.ip)}.` }];
+    default:
+      return [];
+  }
+}
+
+function overMoment(session: Session, now: number): Moment | undefined {
+  if (session.revokedAt !== undefined) {
+    return { at: session.revokedAt, text: `Over: ${lowerFirst(endText(session.endReason ?? "ended_by_operator"))}.` };
+  }
+  if (session.expiresAt <= now) {
+    return { at: session.expiresAt, text: "Over: it reached the end that was fixed at sign-in." };
+  }
+  if (session.idleEndsAt <= now) return { at: session.idleEndsAt, text: "Over: it was not used for too long." };
+  return undefined;
+}
+
+function endText(reason: EndReason): string {
+  switch (reason) {
+    case "signed_out":
+      return "The user signed out";
+    case "ended_by_user":
+      return "The user ended it from another device";
+    case "ended_by_operator":
+      return "The operator ended it";
+    case "reused":
+      return "An old refresh token was used again";
+    case "password_changed":
+      return "The password was changed";
+    case "user_disabled":
+      return "The user was disabled";
+    case "user_removed":
+      return "The user was removed";
+    default:
+      return unreachable(reason);
+  }
+}
+
+function aliveText(session: Session): string {
+  const turns = session.generation === 1 ? "1 time" : `${session.generation} times`;
+  return (
+    `Alive: it has turned ${turns} and was last used ${new Date(session.lastUsedAt).toISOString()}. ` +
+    `It ends ${new Date(session.idleEndsAt).toISOString()} unless it is used, and in any case ` +
+    `${new Date(session.expiresAt).toISOString()}.`
+  );
+}
+
+const withMethods = (amr: readonly string[]) => (amr.length === 0 ? "" : ` with ${amr.join(" and ")}`);
+const on = (device: string | undefined) => (device === undefined ? "" : ` on "${device}"`);
+const from = (ip: string | undefined) => (ip === undefined ? "" : ` from ${ip}`);
+const lowerFirst = (text: string) => text.charAt(0).toLowerCase() + text.slice(1);

@@ -1,0 +1,54 @@
+import sql, { type Sql } from "sql-template-tag";
+import { type Id, idToBytes } from "../primitives/id.ts";
+import { endedAny } from "./sessions.sql.ts";
+
+export interface RevocationRow {
+  seq: number;
+  session_id: Uint8Array | null;
+  client_id: string | null;
+  before_seconds: number;
+  until_seconds: number;
+  soft: number;
+}
+
+/**
+ * Sends the sessions that an act has ended (see `updateEnded`) down the feed: first the position moves by as
+ * many as there are, which locks it until the commit; then each takes a number of its own.
+ */
+export function appendEnded(ended: { which: Sql; eventId: Id; before: number; until: number }): Sql[] {
+  const mark = idToBytes(ended.eventId);
+  return [
+    sql`
+      UPDATE revocation_position SET seq = seq + (
+        SELECT count(*) FROM sessions WHERE (${ended.which}) AND end_event = ${mark})
+      WHERE id = 1 AND ${endedAny(ended.which, ended.eventId)}`,
+    sql`
+      INSERT INTO revocations (seq, session_id, client_id, before_seconds, until_seconds, soft)
+      SELECT p.seq + 1 - row_number() OVER (ORDER BY s.id), s.id, NULL, ${ended.before}, ${ended.until}, 0
+      FROM (SELECT id FROM sessions WHERE (${ended.which}) AND end_event = ${mark}) s, revocation_position p
+      WHERE p.id = 1`,
+  ];
+}
+
+/** An entry for a client or for everything. */
+export function appendWide(entry: { clientId: string | null; before: number; until: number; soft: boolean }): Sql[] {
+  return [
+    sql`UPDATE revocation_position SET seq = seq + 1 WHERE id = 1`,
+    sql`
+      INSERT INTO revocations (seq, session_id, client_id, before_seconds, until_seconds, soft)
+      SELECT seq, NULL, ${entry.clientId}, ${entry.before}, ${entry.until}, ${entry.soft ? 1 : 0}
+      FROM revocation_position WHERE id = 1`,
+  ];
+}
+
+export const selectPosition = (): Sql => sql`SELECT seq FROM revocation_position WHERE id = 1`;
+
+export function selectAfter(seq: number, nowSeconds: number, rows: number): Sql {
+  return sql`
+    SELECT seq, session_id, client_id, before_seconds, until_seconds, soft FROM revocations
+    WHERE seq > ${seq} AND until_seconds > ${nowSeconds} ORDER BY seq LIMIT ${rows}`;
+}
+
+export function deletePast(nowSeconds: number): Sql {
+  return sql`DELETE FROM revocations WHERE until_seconds <= ${nowSeconds}`;
+}

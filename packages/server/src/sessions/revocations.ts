@@ -1,0 +1,190 @@
+import type { Sql } from "sql-template-tag";
+import { type Clock, toSeconds } from "../primitives/clock.ts";
+import { type Id, idFromBytes } from "../primitives/id.ts";
+import { limits } from "../primitives/limits.ts";
+import type { Database } from "../storage/database.ts";
+import {
+  appendEnded,
+  appendWide,
+  deletePast,
+  type RevocationRow,
+  selectAfter,
+  selectPosition,
+} from "./revocations.sql.ts";
+
+/** One entry of the revocation feed, as guards receive it. Seconds since 1970, as in a JWT. */
+export interface Revocation {
+  readonly seq: number;
+  /** Every token of this session is refused (tokens minted before `before`, when soft). */
+  readonly session?: Id;
+  /** Tokens of this client minted before `before` are refused. */
+  readonly client?: string;
+  /** All tokens minted before `before` are refused. */
+  readonly all?: true;
+  readonly before: number;
+  /** From then on no such token can be alive, and the entry may be forgotten. */
+  readonly until: number;
+  /** Re-mint: such tokens must be exchanged; nobody is signed out. */
+  readonly soft?: true;
+}
+
+export type FeedEvent =
+  | { readonly type: "snapshot"; readonly seq: number; readonly entries: readonly Revocation[] }
+  | { readonly type: "revocation"; readonly entry: Revocation };
+
+export type Revocations = ReturnType<typeof createRevocations>;
+
+interface Dependencies {
+  database: Database;
+  clock: Clock;
+  log: { error(detail: object, message: string): void };
+}
+
+/**
+ * The ordered stream of "this session is over". The table is the truth; this room reads on from the last number
+ * it has seen, whenever somebody wakes it (a revocation in this process) or the poll comes round (another one).
+ */
+export function createRevocations({ database, clock, log }: Dependencies) {
+  const followers = new Set<(event: FeedEvent) => void>();
+  let position: number | undefined;
+  let reading: Promise<void> | undefined;
+  let again = false;
+  let timer: NodeJS.Timeout | undefined;
+
+  async function entriesAfter(seq: number): Promise<Revocation[]> {
+    const now = toSeconds(clock.now());
+    const entries: Revocation[] = [];
+    for (let after = seq; ; ) {
+      const rows = await database.all<RevocationRow>(selectAfter(after, now, limits.feedEntriesPerPageMax));
+      for (const row of rows) entries.push(fromRow(row));
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < limits.feedEntriesPerPageMax) return entries;
+      after = last.seq;
+    }
+  }
+
+  async function currentPosition(): Promise<number> {
+    return (await database.one<{ seq: number }>(selectPosition()))?.seq ?? 0;
+  }
+
+  async function snapshot(): Promise<FeedEvent & { type: "snapshot" }> {
+    // The position first: an entry that comes between the two reads is sent twice, never lost.
+    const seq = await currentPosition();
+    return { type: "snapshot", seq, entries: await entriesAfter(0) };
+  }
+
+  /** What a reader who has seen `seq` still needs. A number that we never gave out gets a snapshot. */
+  async function since(seq: number | undefined): Promise<FeedEvent[]> {
+    const current = await currentPosition();
+    if (seq === undefined || seq > current) return [await snapshot()];
+    return (await entriesAfter(seq)).map((entry) => ({ type: "revocation", entry }));
+  }
+
+  async function readOn(): Promise<void> {
+    const current = await currentPosition();
+    if (position === undefined || current === position) {
+      position = current;
+      return;
+    }
+    const events = current < position ? [await snapshot()] : await since(position);
+    for (const event of events) {
+      const seq = event.type === "snapshot" ? event.seq : event.entry.seq;
+      position = event.type === "snapshot" ? seq : Math.max(position, seq);
+      for (const follower of [...followers]) follower(event);
+    }
+    // Entries that were past before we read them leave no event.
+    position = Math.max(position, current);
+  }
+
+  /** Reads on now. Calls that come while a read is under way share the next one. */
+  function wake(): Promise<void> {
+    again = true;
+    reading ??= (async () => {
+      try {
+        while (again) {
+          again = false;
+          await readOn();
+        }
+      } catch (error) {
+        log.error({ err: error }, "The revocation feed could not be read; it is tried again");
+      } finally {
+        reading = undefined;
+      }
+    })();
+    return reading;
+  }
+
+  return {
+    /** Begins to look for what other processes have revoked. */
+    async start(pollMilliseconds = 200): Promise<void> {
+      position = await currentPosition();
+      timer = setInterval(() => void wake(), pollMilliseconds);
+      timer.unref();
+    },
+    stop(): void {
+      clearInterval(timer);
+      followers.clear();
+    },
+    wake,
+    snapshot,
+    since,
+    /**
+     * Calls the listener with what a reader who has seen `seq` needs, then with everything new, in order, until
+     * the returned function is called.
+     */
+    follow(listener: (event: FeedEvent) => void, seq?: number): () => void {
+      // What arrives while the past is being read waits, so that nothing is out of order and nothing is lost.
+      let waiting: FeedEvent[] | undefined = [];
+      const follower = (event: FeedEvent) => (waiting ? waiting.push(event) : listener(event));
+      followers.add(follower);
+      since(seq).then(
+        (past) => {
+          const held = waiting ?? [];
+          waiting = undefined;
+          if (followers.has(follower)) for (const event of [...past, ...held]) listener(event);
+        },
+        (error) => {
+          followers.delete(follower);
+          log.error({ err: error }, "The revocation feed could not be read for a new reader");
+        },
+      );
+      return () => void followers.delete(follower);
+    },
+    followers: () => followers.size,
+    /** Revokes every token of a client, or of everyone, minted until now. */
+    async revokeWide(scope: { client: string } | { all: true }, { soft = false } = {}): Promise<void> {
+      const clientId = "client" in scope ? scope.client : null;
+      await database.batch(appendWide({ clientId, soft, ...validity(clock.now()) }));
+      await wake();
+    },
+    async deletePast(): Promise<void> {
+      await database.batch([deletePast(toSeconds(clock.now()))]);
+    },
+  };
+}
+
+/** The feed's part of the transaction that ends sessions. */
+export function endedStatements(ended: { which: Sql; eventId: Id; at: number }): Sql[] {
+  return appendEnded({ which: ended.which, eventId: ended.eventId, ...validity(ended.at) });
+}
+
+/**
+ * `before` is the next whole second: a token minted in the same second counts as minted before. `until` is when
+ * the last access token minted by then has expired for the most tolerant verifier.
+ */
+function validity(at: number): { before: number; until: number } {
+  const before = toSeconds(at) + 1;
+  return { before, until: before + limits.accessTokenSecondsMax + limits.clockToleranceSecondsMax };
+}
+
+function fromRow(row: RevocationRow): Revocation {
+  return {
+    seq: row.seq,
+    ...(row.session_id ? { session: idFromBytes(row.session_id) } : {}),
+    ...(row.client_id === null ? {} : { client: row.client_id }),
+    ...(row.session_id === null && row.client_id === null ? { all: true as const } : {}),
+    before: row.before_seconds,
+    until: row.until_seconds,
+    ...(row.soft ? { soft: true as const } : {}),
+  };
+}

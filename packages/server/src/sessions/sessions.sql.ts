@@ -1,0 +1,99 @@
+import sql, { type Sql } from "sql-template-tag";
+import { type Id, idToBytes } from "../primitives/id.ts";
+
+export interface SessionRow {
+  id: Uint8Array;
+  user_id: Uint8Array;
+  client_id: string;
+  kind: string;
+  parent: Uint8Array | null;
+  scope: string;
+  amr: string;
+  device: string | null;
+  ip: string | null;
+  user_agent: string | null;
+  dpop_thumbprint: string | null;
+  authenticated_at: number;
+  last_used_at: number;
+  expires_at: number;
+  generation: number;
+  recent: Uint8Array;
+  revoked_at: number | null;
+  end_reason: string | null;
+  end_event: Uint8Array | null;
+}
+
+const columns = sql`id, user_id, client_id, kind, parent, scope, amr, device, ip, user_agent, dpop_thumbprint,
+  authenticated_at, last_used_at, expires_at, generation, recent, revoked_at, end_reason, end_event`;
+
+/**
+ * A new session, only if its user is (still) there and not disabled: a sign-in that races with the operator's
+ * "disable" must not slip through between the look at the user and this insert.
+ */
+export function insertSession(row: SessionRow & { digest: Uint8Array }): Sql {
+  return sql`
+    INSERT INTO sessions (${columns}, digest)
+    SELECT ${row.id}, ${row.user_id}, ${row.client_id}, ${row.kind}, ${row.parent}, ${row.scope}, ${row.amr},
+      ${row.device}, ${row.ip}, ${row.user_agent}, ${row.dpop_thumbprint}, ${row.authenticated_at},
+      ${row.last_used_at}, ${row.expires_at}, ${row.generation}, ${row.recent}, ${row.revoked_at},
+      ${row.end_reason}, ${row.end_event}, ${row.digest}
+    WHERE EXISTS (SELECT 1 FROM users WHERE id = ${row.user_id} AND disabled_at IS NULL)`;
+}
+
+export function selectSession(id: Id): Sql {
+  return sql`SELECT ${columns} FROM sessions WHERE id = ${idToBytes(id)}`;
+}
+
+export interface SessionFilter {
+  userId?: Id | undefined;
+  /** Only sessions that have not ended at this time, by revocation or by their absolute end. */
+  aliveAt?: number | undefined;
+  before?: Id | undefined;
+  rows: number;
+}
+
+/** The newest first. */
+export function selectSessions({ userId, aliveAt, before, rows }: SessionFilter): Sql {
+  const ofUser = userId === undefined ? sql`1 = 1` : sql`user_id = ${idToBytes(userId)}`;
+  const alive = aliveAt === undefined ? sql`1 = 1` : sql`revoked_at IS NULL AND expires_at > ${aliveAt}`;
+  const older = before === undefined ? sql`1 = 1` : sql`id < ${idToBytes(before)}`;
+  return sql`
+    SELECT ${columns} FROM sessions WHERE ${ofUser} AND ${alive} AND ${older} ORDER BY id DESC LIMIT ${rows}`;
+}
+
+/**
+ * Ends sessions that have not ended yet. `eventId` is the audit event of the act and marks the rows that this
+ * very act has ended: what follows in the same transaction (audit, feed) speaks of these rows and of no others.
+ */
+export function updateEnded(ended: { which: Sql; at: number; reason: string; eventId: Id }): Sql {
+  return sql`
+    UPDATE sessions SET revoked_at = ${ended.at}, end_reason = ${ended.reason}, end_event = ${idToBytes(ended.eventId)}
+    WHERE (${ended.which}) AND revoked_at IS NULL`;
+}
+
+export const whichSession = (id: Id): Sql => sql`id = ${idToBytes(id)}`;
+export const whichOfUser = (userId: Id): Sql => sql`user_id = ${idToBytes(userId)}`;
+export const whichOfUserBut = (userId: Id, except: Id): Sql =>
+  sql`user_id = ${idToBytes(userId)} AND id <> ${idToBytes(except)}`;
+
+/** Whether this act has ended anything: the condition for what follows it in the transaction. */
+export function endedAny(which: Sql, eventId: Id): Sql {
+  return sql`EXISTS (SELECT 1 FROM sessions WHERE (${which}) AND end_event = ${idToBytes(eventId)})`;
+}
+
+export function sessionExists(id: Id): Sql {
+  return sql`EXISTS (SELECT 1 FROM sessions WHERE id = ${idToBytes(id)})`;
+}
+
+/** The key that stands `rows` rows after the cursor: the end of a slice. */
+export function selectIdAfter(cursor: Id, rows: number): Sql {
+  return sql`SELECT id FROM sessions WHERE id > ${idToBytes(cursor)} ORDER BY id LIMIT 1 OFFSET ${rows - 1}`;
+}
+
+/** No index on time is needed, and none slows a turn down: the walk follows the primary key. */
+export function deleteOverBetween(slice: { after: Id; upTo: Id | undefined; over: number }): Sql {
+  const upTo = slice.upTo === undefined ? sql`1 = 1` : sql`id <= ${idToBytes(slice.upTo)}`;
+  return sql`
+    DELETE FROM sessions WHERE id > ${idToBytes(slice.after)} AND ${upTo}
+      AND (expires_at < ${slice.over} OR revoked_at < ${slice.over})`;
+}

@@ -1,0 +1,196 @@
+/*
+ * The rules of a turn: what happens when somebody presents a refresh token.
+ *
+ * Read this file from top to bottom and you know them all. It is a function of values: no clock, no database,
+ * no randomness. `turning.ts` makes what it decides happen, atomically.
+ *
+ * The problem. A refresh token is replaced at every use, so that a stolen copy shows itself: sooner or later
+ * the thief and the owner both use the same token. But an honest client also uses one token twice: two tabs
+ * refresh at once, a reply is lost on a train, a proxy sends a request again. A server that ends the session
+ * each time signs honest people out; one that forgives every time catches no thief.
+ *
+ * The answer. Every token has a generation number, and its secret is derived from the secret before it. A row
+ * stores the digest of the current secret only, and remembers the last four replacements: when each happened,
+ * and the *attempt key* of the request that caused it. An attempt key is made by the client from the token and
+ * a secret that never leaves the device: all tabs and all retries of one token carry the same one, and a thief
+ * who copied the token cannot make it. From a token replaced a moment ago the server derives the current one
+ * again, and hands it out again: no write, no second successor, no error.
+ */
+
+import { sha256 } from "../primitives/digest.ts";
+import { equalBytes } from "../primitives/compare.ts";
+import { RECENT_MAX, type Supersession } from "./recent.ts";
+
+/** A token whose tag has verified, with what the request brought along. */
+export interface Presented {
+  readonly generation: number;
+  /** The 32 secret bytes of the token. */
+  readonly secret: Buffer;
+  readonly clientId: string;
+  /** RFC 9449: the thumbprint of the key that the request proved. Undefined without a proof. */
+  readonly dpopThumbprint: string | undefined;
+  /** 16 bytes, the digest of the attempt key. Undefined when the request had none. */
+  readonly attempt: Buffer | undefined;
+}
+
+/** What the rules look at in a session's row. Times are milliseconds since 1970. */
+export interface TurnState {
+  readonly clientId: string;
+  readonly dpopThumbprint: string | undefined;
+  readonly revokedAt: number | undefined;
+  readonly endReason: string | undefined;
+  readonly expiresAt: number;
+  readonly lastUsedAt: number;
+  readonly generation: number;
+  /** SHA-256 of the current secret. */
+  readonly digest: Buffer;
+  /** Newest first. */
+  readonly recent: readonly Supersession[];
+}
+
+export interface TurnRules {
+  readonly graceSeconds: number;
+  readonly idleSeconds: number;
+  /** The operator has restored an older copy of the database and said so. */
+  readonly restoreWindowOpen: boolean;
+  /** The key under which a new successor is derived. */
+  readonly currentKeyId: number;
+  /** The secret of the generation after this one; undefined when its key is gone. */
+  nextSecret(from: { keyId: number; generation: number; secret: Buffer }): Buffer | undefined;
+}
+
+/** The token to hand out. */
+export interface Successor {
+  readonly keyId: number;
+  readonly generation: number;
+  readonly secret: Buffer;
+}
+
+export type TurnDecision =
+  /** Replace the current generation. `adopted`: the row was older than the token, see rule 6. */
+  | { readonly act: "turn"; readonly successor: Successor; readonly next: TurnState; readonly adopted: boolean }
+  /** Hand out the current successor once more. Writes nothing. */
+  | { readonly act: "replay"; readonly successor: Successor }
+  /** Refuse. The session goes on, or was over already. Writes nothing. */
+  | { readonly act: "refuse"; readonly reason: TurnRefusal }
+  /** A stolen token, or its theft, has shown itself: end the session. */
+  | { readonly act: "end"; readonly reason: "reused" };
+
+export type TurnRefusal =
+  | "unknown_session"
+  | "wrong_client"
+  | "wrong_key"
+  | "revoked"
+  | "reused"
+  | "expired"
+  | "idle"
+  | "superseded"
+  | "unknown_secret"
+  | "newer_generation";
+
+/** A late retry by the same device is recognised by its attempt key for this long. */
+export const ATTEMPT_SECONDS = 24 * 60 * 60;
+
+export function decideTurn(
+  state: TurnState | undefined,
+  presented: Presented,
+  at: number,
+  rules: TurnRules,
+): TurnDecision {
+  if (state === undefined) return refuse("unknown_session");
+
+  // 1. Not the client, or not the key, that the session belongs to. Whoever asks has no right to end it either.
+  // RFC 6749 §6: the server MUST ensure that the refresh token was issued to the authenticated client.
+  if (presented.clientId !== state.clientId) return refuse("wrong_client");
+  if (presented.dpopThumbprint !== state.dpopThumbprint) return refuse("wrong_key");
+
+  // 2. The session is over.
+  if (state.revokedAt !== undefined) return refuse(state.endReason === "reused" ? "reused" : "revoked");
+  if (at >= state.expiresAt) return refuse("expired");
+  if (at - state.lastUsedAt > rules.idleSeconds * 1000) return refuse("idle");
+
+  // 3. The current token: turn.
+  if (presented.generation === state.generation) {
+    // The tag verified, so we made this token, but for a row that this database does not have (any more).
+    if (!equalBytes(sha256(presented.secret), state.digest)) return refuse("unknown_secret");
+    return turn(state, presented, at, rules);
+  }
+
+  // 6. Newer than the row: the database was restored from an older copy. Outside a window that the operator
+  // has opened this is refused, for otherwise a leaked tag key would be enough to forge a session.
+  if (presented.generation > state.generation) {
+    if (!rules.restoreWindowOpen) return refuse("newer_generation");
+    return turn({ ...state, generation: presented.generation, recent: [] }, presented, at, rules, true);
+  }
+
+  // 4. Replaced not long ago, and truly an ancestor of the current token.
+  const replaced = state.recent.find((entry) => entry.generation === presented.generation);
+  if (replaced !== undefined) {
+    const successor = deriveForward(state, presented, rules);
+    if (successor === "key_gone") return refuse("unknown_secret");
+    if (successor !== undefined) {
+      // (a) Within the grace: another tab, another worker, a retry.
+      // A clock that was set back makes the age negative: that is "just now", and signs nobody out.
+      const age = at - replaced.supersededAt;
+      if (age <= rules.graceSeconds * 1000) return { act: "replay", successor };
+
+      // (b) Later, but by the same attempt: the reply was lost, and the device asks again. Only the direct
+      // predecessor is answered: from an older one the device has since moved on, and this is a late duplicate.
+      const sameAttempt =
+        presented.attempt !== undefined &&
+        replaced.attempt !== undefined &&
+        equalBytes(presented.attempt, replaced.attempt);
+      if (sameAttempt) {
+        const direct = presented.generation === state.generation - 1;
+        return direct && age < ATTEMPT_SECONDS * 1000 ? { act: "replay", successor } : refuse("superseded");
+      }
+    }
+  }
+
+  // 5. An old token, back after its time. Thief or owner, one of them holds a copy: nobody keeps the session.
+  return { act: "end", reason: "reused" };
+}
+
+function turn(state: TurnState, presented: Presented, at: number, rules: TurnRules, adopted = false): TurnDecision {
+  const { generation, secret } = presented;
+  const keyId = rules.currentKeyId;
+  const nextSecret = rules.nextSecret({ keyId, generation, secret });
+  if (nextSecret === undefined) return refuse("unknown_secret");
+  const supersession: Supersession = { generation, keyId, supersededAt: at, attempt: presented.attempt };
+  return {
+    act: "turn",
+    adopted,
+    successor: { keyId, generation: generation + 1, secret: nextSecret },
+    next: {
+      ...state,
+      generation: generation + 1,
+      digest: sha256(nextSecret),
+      recent: [supersession, ...state.recent].slice(0, RECENT_MAX),
+      // Never backwards: two nodes whose clocks differ would otherwise shorten the session by the difference.
+      lastUsedAt: Math.max(at, state.lastUsedAt),
+    },
+  };
+}
+
+/**
+ * Derives from the presented secret, generation by generation under the recorded keys, up to the current one.
+ * Undefined when that does not lead to the stored digest: then it is no ancestor.
+ */
+function deriveForward(state: TurnState, presented: Presented, rules: TurnRules): Successor | "key_gone" | undefined {
+  let { secret } = presented;
+  let keyId = -1;
+  for (let generation = presented.generation; generation < state.generation; generation++) {
+    const entry = state.recent.find((candidate) => candidate.generation === generation);
+    if (entry === undefined) return undefined;
+    const nextSecret = rules.nextSecret({ keyId: entry.keyId, generation, secret });
+    if (nextSecret === undefined) return "key_gone";
+    secret = nextSecret;
+    keyId = entry.keyId;
+  }
+  if (!equalBytes(sha256(secret), state.digest)) return undefined;
+  return { keyId, generation: state.generation, secret };
+}
+
+function refuse(reason: TurnRefusal): TurnDecision {
+  return { act: "refuse", reason };
+}

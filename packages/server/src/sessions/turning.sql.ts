@@ -1,0 +1,48 @@
+import sql, { type Sql } from "sql-template-tag";
+
+export interface TurnRow {
+  id: Uint8Array;
+  user_id: Uint8Array;
+  client_id: string;
+  scope: string;
+  amr: string;
+  dpop_thumbprint: string | null;
+  authenticated_at: number;
+  last_used_at: number;
+  expires_at: number;
+  generation: number;
+  digest: Uint8Array;
+  recent: Uint8Array;
+  revoked_at: number | null;
+  end_reason: string | null;
+  role: string | null;
+}
+
+/** One row a role of the user (one with a null when there is none): both engines say that alike. */
+export function selectForTurn(sessionId: Uint8Array): Sql {
+  return sql`
+    SELECT s.id, s.user_id, s.client_id, s.scope, s.amr, s.dpop_thumbprint, s.authenticated_at, s.last_used_at,
+      s.expires_at, s.generation, s.digest, s.recent, s.revoked_at, s.end_reason, r.role
+    FROM sessions s LEFT JOIN user_roles r ON r.user_id = s.user_id
+    WHERE s.id = ${sessionId}`;
+}
+
+/**
+ * The turn itself. Exactly one of any number of racing requests, over any number of processes, changes the row:
+ * the others find that the generation they read is gone, and read again.
+ */
+export function updateTurned(turned: {
+  sessionId: Uint8Array;
+  from: { generation: number; digest: Uint8Array };
+  to: { generation: number; digest: Uint8Array; recent: Uint8Array; lastUsedAt: number; ip: string | null };
+}): Sql {
+  const { sessionId, from, to } = turned;
+  return sql`
+    UPDATE sessions SET generation = ${to.generation}, digest = ${to.digest}, recent = ${to.recent},
+      last_used_at = ${to.lastUsedAt}, ip = ${to.ip}
+    WHERE id = ${sessionId} AND generation = ${from.generation} AND digest = ${from.digest} AND revoked_at IS NULL`;
+}
+
+export function hasDigest(sessionId: Uint8Array, digest: Uint8Array): Sql {
+  return sql`EXISTS (SELECT 1 FROM sessions WHERE id = ${sessionId} AND digest = ${digest})`;
+}
