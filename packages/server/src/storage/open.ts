@@ -33,7 +33,13 @@ export async function openDatabase(options: OpenOptions): Promise<Database> {
     });
   }
   if (/^postgres(ql)?:\/\//.test(url)) {
-    throw new DatabaseUnavailable("not yet");
+    const { openPostgres } = await import("./postgres.ts");
+    return openPostgres({
+      url,
+      clock,
+      onLost: (error) =>
+        log?.warn({ err: error }, "A PostgreSQL connection was lost; the next request makes another"),
+    });
   }
   // The address may hold a password: it is not repeated.
   throw new DatabaseUnavailable("The database address must begin with sqlite: or postgres://");

@@ -1,11 +1,10 @@
 import type { Sql } from "sql-template-tag";
 import { DatabaseUnavailable, type Result, type Transaction } from "./database.ts";
 import { startWriteThread, type WriteThread } from "./sqlite-write-thread.ts";
+import { followCallback } from "./transaction-callback.ts";
 
 /** Writes that wait for their turn on the calling side; beyond that they are refused at once. */
 const WRITES_WAITING_MAX = 20_000;
-/** How long an open transaction waits for the next statement of its callback before it is rolled back. */
-const TRANSACTION_IDLE_MS = 10_000;
 /** A thread that died is started again at most this often. */
 const RESTART_MS = 1_000;
 
@@ -121,57 +120,12 @@ export async function openWrites(options: { path: string; onDeath(error: Error):
 
 async function runTransaction<T>(thread: WriteThread, work: (tx: Transaction) => Promise<T>): Promise<T> {
   await thread.send("begin");
-  const { tx, ended, end } = openTransaction(thread);
   try {
-    // A failure of a statement wins over what the callback makes of it: a transaction with a hole is not committed.
-    const value = await Promise.race([ended, work(tx)]);
-    end(new Error("The transaction has ended: await every statement inside its callback"));
+    const value = await followCallback((statement) => thread.run(statement), work);
     await thread.send("commit");
     return value;
   } catch (error) {
-    end(error as Error);
     await thread.send("rollback").catch(() => {});
     throw error;
   }
-}
-
-function openTransaction(thread: WriteThread) {
-  let over: Error | undefined;
-  let running = 0;
-  const { promise: ended, reject } = Promise.withResolvers<never>();
-  ended.catch(() => {});
-  const end = (error: Error): void => {
-    clearTimeout(timer);
-    over ??= error;
-    reject(over);
-  };
-  const timer = setTimeout(() => {
-    if (running > 0) return void timer.refresh();
-    end(
-      new Error(
-        `The transaction waited ${TRANSACTION_IDLE_MS / 1000} s for its callback and was rolled back: await nothing but its own statements inside`,
-      ),
-    );
-  }, TRANSACTION_IDLE_MS);
-
-  async function run(statement: Sql): Promise<Result> {
-    if (over !== undefined) throw over;
-    running += 1;
-    try {
-      return await thread.run(statement);
-    } catch (error) {
-      end(error as Error);
-      throw error;
-    } finally {
-      running -= 1;
-      if (over === undefined) timer.refresh();
-    }
-  }
-
-  const tx: Transaction = {
-    all: async <R>(statement: Sql) => (await run(statement)).rows as R[],
-    one: async <R>(statement: Sql) => (await run(statement)).rows[0] as R | undefined,
-    run: async (statement) => (await run(statement)).changes,
-  };
-  return { tx, ended, end };
 }

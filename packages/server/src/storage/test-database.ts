@@ -1,7 +1,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Clock } from "../primitives/clock.ts";
+import { raw } from "sql-template-tag";
+import { type Clock, systemClock } from "../primitives/clock.ts";
+import { randomBytes } from "../primitives/random.ts";
 import type { Database, Engine } from "./database.ts";
 import { migrate } from "./migrate.ts";
 import { openDatabase } from "./open.ts";
@@ -22,7 +24,7 @@ export interface TestDatabase {
 export async function openTestDatabase(
   options: { clock?: Clock; empty?: boolean } = {},
 ): Promise<TestDatabase> {
-  const place = testEngine === "sqlite" ? sqlitePlace() : await postgresPlace();
+  const place = testEngine === "sqlite" ? sqlitePlace() : postgresPlace();
   try {
     const database = await openDatabase({ url: place.url, ...(options.clock && { clock: options.clock }) });
     if (options.empty !== true) await migrate(database);
@@ -49,8 +51,23 @@ function sqlitePlace() {
   };
 }
 
-async function postgresPlace(): Promise<{ url: string; remove(): Promise<void> }> {
-  throw new Error("not yet");
+// A schema is made in a moment, a database is not. The migration makes it, closing drops it.
+function postgresPlace() {
+  const admin = process.env.KEYTURN_TEST_POSTGRES;
+  if (admin === undefined) {
+    throw new Error("Set KEYTURN_TEST_POSTGRES to the address of a PostgreSQL whose user may make schemas");
+  }
+  const url = new URL(admin);
+  const schema = `keyturn_test_${randomBytes(8).toString("hex")}`;
+  url.searchParams.set("schema", schema);
+  return {
+    url: url.href,
+    async remove() {
+      const database = await openDatabase({ url: admin, clock: systemClock });
+      await database.batch([raw(`DROP SCHEMA IF EXISTS ${schema} CASCADE`)]);
+      await database.close();
+    },
+  };
 }
 
 function engineFrom(name: string): Engine {

@@ -1,0 +1,127 @@
+import { setTimeout as wait } from "node:timers/promises";
+import type { Sql } from "sql-template-tag";
+import type { Clock } from "../primitives/clock.ts";
+import { type Database, DatabaseUnavailable, type Row } from "./database.ts";
+import { startPostgresClock } from "./postgres-clock.ts";
+import { TransactionConflict } from "./postgres-errors.ts";
+import {
+  createPostgresPool,
+  type PostgresAddress,
+  type PostgresConnection,
+  type PostgresPool,
+} from "./postgres-pool.ts";
+import { assertReads } from "./statement-text.ts";
+import { followCallback } from "./transaction-callback.ts";
+
+const CONNECTIONS_MAX = 10;
+/** How often a transaction runs again after it collided with another. */
+const CONFLICT_RETRIES_MAX = 5;
+const CONFLICT_WAIT_MS = 5;
+
+/**
+ * A database on a PostgreSQL server, shared by any number of nodes.
+ * @throws {DatabaseUnavailable} with one sentence that says what to do, without the password
+ */
+export async function openPostgres(options: {
+  url: string;
+  clock: Clock | undefined;
+  onLost(error: Error): void;
+}): Promise<Database> {
+  const pool = createPostgresPool(addressFrom(options.url), options.onLost);
+  try {
+    const own = options.clock === undefined ? await startPostgresClock(pool) : undefined;
+    if (own === undefined) await pool.use((connection) => connection.pipeline(["SELECT 1"]));
+    return databaseOf({ pool, clock: options.clock ?? (own as Clock), stop: () => own?.stop() });
+  } catch (error) {
+    await pool.end();
+    throw error;
+  }
+}
+
+function databaseOf({ pool, clock, stop }: { pool: PostgresPool; clock: Clock; stop(): void }): Database {
+  let closed: Promise<void> | undefined;
+
+  function use<T>(work: (connection: PostgresConnection) => Promise<T>): Promise<T> {
+    if (closed !== undefined) return Promise.reject(new DatabaseUnavailable("The database is closed"));
+    return pool.use(work);
+  }
+
+  async function each<R>(statements: readonly Sql[]): Promise<R[][]> {
+    for (const statement of statements) assertReads(statement.text);
+    if (statements.length === 0) return [];
+    const results = await use((connection) => connection.pipeline(statements));
+    return results.map(({ rows }) => rows as R[]);
+  }
+
+  return {
+    engine: "postgres",
+    clock,
+    each,
+    all: async <R = Row>(statement: Sql) => (await each<R>([statement]))[0] ?? [],
+    one: async <R = Row>(statement: Sql) => (await each<R>([statement]))[0]?.[0],
+    batch: (statements) =>
+      retrying(() =>
+        use(async (connection) => {
+          if (statements.length === 0) return [];
+          // Every statement has its own Sync. After one that failed the others fail too, and COMMIT rolls back.
+          const results = await connection.pipeline(["BEGIN", ...statements, "COMMIT"]);
+          return results.slice(1, -1);
+        }),
+      ),
+    transaction: (work) => retrying(() => use((connection) => runTransaction(connection, work))),
+    close() {
+      stop();
+      closed ??= pool.end();
+      return closed;
+    },
+  };
+}
+
+async function runTransaction<T>(
+  connection: PostgresConnection,
+  work: Parameters<Database["transaction"]>[0],
+): Promise<T> {
+  await connection.pipeline(["BEGIN"]);
+  let patient = false;
+  try {
+    const value = await followCallback(async (statement) => {
+      // A migration lifts the bound on the time of its statements, and so ours.
+      patient ||= statement.text.startsWith("SET LOCAL statement_timeout");
+      const [result] = await connection.pipeline([statement], { patient });
+      return result ?? { rows: [], changes: 0 };
+    }, work);
+    await connection.pipeline(["COMMIT"], { patient });
+    return value as T;
+  } catch (error) {
+    if (!(error instanceof DatabaseUnavailable) || error instanceof TransactionConflict)
+      await connection.pipeline(["ROLLBACK"]);
+    throw error;
+  }
+}
+
+async function retrying<T>(attempt: () => Promise<T>): Promise<T> {
+  for (let retries = 0; ; retries++) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!(error instanceof TransactionConflict) || retries >= CONFLICT_RETRIES_MAX) throw error;
+      await wait(Math.random() * CONFLICT_WAIT_MS * 2 ** retries);
+    }
+  }
+}
+
+function addressFrom(text: string): PostgresAddress {
+  if (!URL.canParse(text))
+    throw new DatabaseUnavailable(
+      "The database address is not a URL: it takes postgres://USER:PASSWORD@HOST/NAME",
+    );
+  const url = new URL(text);
+  const schema = url.searchParams.get("schema") ?? undefined;
+  if (schema !== undefined && !/^[a-z_][a-z0-9_]{0,62}$/.test(schema)) {
+    throw new DatabaseUnavailable(
+      "?schema= in the database address takes up to 63 lower-case letters, digits and underscores",
+    );
+  }
+  url.searchParams.delete("schema");
+  return { connectionString: url.href, schema, connectionsMax: CONNECTIONS_MAX };
+}
