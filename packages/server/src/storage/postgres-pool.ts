@@ -64,31 +64,50 @@ export function createPostgresPool(address: PostgresAddress, onLost: (error: Err
   } as pg.PoolConfig);
   pool.on("error", onLost);
   const nameOf = createNames();
+  let inUse = 0;
+  let unused: (() => void) | undefined;
 
   return {
     async use(work) {
-      if (pool.waitingCount >= WAITING_MAX)
-        throw new DatabaseUnavailable("Too many requests wait for PostgreSQL; ask again");
-      const client = await pool.connect().catch((error) => {
-        throw postgresError(error, address.connectionString);
-      });
-      let broken: Error | undefined;
-      const onError = (error: Error) => {
-        broken = error;
-      };
-      client.on("error", onError);
+      inUse += 1;
       try {
-        return await work(connectionOf(client, nameOf, address));
-      } catch (error) {
-        if (error instanceof DatabaseUnavailable && !(error instanceof TransactionConflict)) broken = error;
-        throw error;
+        return await borrow(work);
       } finally {
-        client.off("error", onError);
-        client.release(broken);
+        inUse -= 1;
+        if (inUse === 0) unused?.();
       }
     },
-    end: () => pool.end(),
+    async end() {
+      // pg lets callers that still wait for a connection run into their timeout: they come first.
+      if (inUse > 0)
+        await new Promise<void>((resolve) => {
+          unused = resolve;
+        });
+      await pool.end();
+    },
   };
+
+  async function borrow<T>(work: (connection: PostgresConnection) => Promise<T>): Promise<T> {
+    if (pool.waitingCount >= WAITING_MAX)
+      throw new DatabaseUnavailable("Too many requests wait for PostgreSQL; ask again");
+    const client = await pool.connect().catch((error) => {
+      throw postgresError(error, address.connectionString);
+    });
+    let broken: Error | undefined;
+    const onError = (error: Error) => {
+      broken = error;
+    };
+    client.on("error", onError);
+    try {
+      return await work(connectionOf(client, nameOf, address));
+    } catch (error) {
+      if (error instanceof DatabaseUnavailable && !(error instanceof TransactionConflict)) broken = error;
+      throw error;
+    } finally {
+      client.off("error", onError);
+      client.release(broken);
+    }
+  }
 }
 
 function connectionOf(
