@@ -1,0 +1,163 @@
+/**
+ * The walls of the house: imports only go down, and each outside package has its one door.
+ *
+ * Floors of packages/server/src (see ARCHITECTURE.md):
+ *   5  index.ts  app.ts
+ *   4  routes.ts  http/  cli/  jobs/  admin/api  admin/console
+ *   3  account-api/  oauth/  providers/  pages/  admin/commands/
+ *   2  users  sessions  tokens  keys  clients  consents  roles  rate-limits  audit
+ *   1  storage  mail  observability
+ *   0  primitives  errors  config
+ */
+const source = "^packages/server/src/";
+const test = "(\\.test\\.ts$|/test-[^/]+\\.ts$)";
+
+/** A path pattern for files or folders of the server: "errors" is errors.ts or errors/. */
+const inServer = (...names) => `${source}(${names.join("|")})(/|\\.|-)`;
+
+const floors = [
+  inServer("primitives", "errors", "config"),
+  inServer("storage", "mail", "observability"),
+  inServer("users", "sessions", "tokens", "keys", "clients", "consents", "roles", "rate-limits", "audit"),
+  inServer("account-api", "oauth", "providers", "pages", "admin/commands"),
+  inServer("routes", "http", "cli", "jobs", "admin/api", "admin/console"),
+  inServer("index", "app"),
+];
+const above = (floor) => floors.slice(floor + 1).join("|");
+
+const forbid = (name, comment, from, to) => ({ name, comment, severity: "error", from, to });
+
+/** Nothing above a floor may be imported by it. */
+const upward = floors.slice(0, -1).map((path, floor) =>
+  forbid(
+    `floor-${floor}-imports-upward`,
+    "imports only go down: hand the function in from app.ts instead",
+    // The terminal starts the application, so it alone may name the composition root.
+    { path, pathNot: floor === 4 ? `${test}|${inServer("cli")}` : test },
+    { path: above(floor) },
+  ),
+);
+
+/** Folders of one floor that know nothing of each other, but for the named edges. */
+const neighbours = (floor, folders, allowed) =>
+  folders.map((folder) =>
+    forbid(
+      `floor-${floor}-neighbour-of-${folder.replace("/", "-")}`,
+      `${folder} may not import its neighbours${allowed[folder] ? ` but for ${allowed[folder].join(", ")}` : ""}`,
+      { path: inServer(folder), pathNot: test },
+      {
+        path: floors[floor],
+        pathNot: [inServer(folder), ...(allowed[folder] ?? []).map((name) => inServer(name)), test].join("|"),
+      },
+    ),
+  );
+
+/** Only the named files may import the package. */
+const door = (name, specifier, files) =>
+  forbid(
+    `door-${name}`,
+    `only ${files} may import ${name}`,
+    { path: "^packages/[^/]+/src/", pathNot: `${test}|${files}` },
+    { path: specifier },
+  );
+const npm = (name) => `(^|/)node_modules/${name}/|^${name}$`;
+
+const folders2 = [
+  "users",
+  "sessions",
+  "tokens",
+  "keys",
+  "clients",
+  "consents",
+  "roles",
+  "rate-limits",
+  "audit",
+];
+
+module.exports = {
+  forbidden: [
+    forbid("no-cycle", "no file can be read alone in a ring, types included", {}, { circular: true }),
+    forbid(
+      "not-resolvable",
+      "the imported file or package is not there",
+      {},
+      { couldNotResolve: true, pathNot: "^node:" },
+    ),
+    forbid(
+      "no-floor",
+      "give the new file or folder a floor in .dependency-cruiser.cjs",
+      { path: source, pathNot: `${test}|${floors.join("|")}` },
+      {},
+    ),
+    forbid(
+      "no-floor-imported",
+      "give the new file or folder a floor in .dependency-cruiser.cjs",
+      { path: source, pathNot: test },
+      { path: source, pathNot: `${test}|${floors.join("|")}` },
+    ),
+    forbid(
+      "test-code-in-production",
+      "what ships may not import test code",
+      { path: "^packages/[^/]+/src/", pathNot: test },
+      { path: test },
+    ),
+    ...upward,
+    ...neighbours(1, ["storage", "mail", "observability"], {
+      storage: ["observability"],
+      mail: ["observability"],
+    }),
+    ...neighbours(2, folders2, {
+      users: ["sessions", "rate-limits", "audit"],
+      sessions: ["clients", "audit"],
+      tokens: ["keys", "audit"],
+      keys: ["audit"],
+      clients: ["audit"],
+      consents: ["audit"],
+      roles: ["audit"],
+      "rate-limits": ["audit"],
+    }),
+    ...neighbours(3, ["account-api", "oauth", "providers", "pages", "admin/commands"], {
+      pages: ["oauth/interaction"],
+    }),
+    door("sql-template-tag", npm("sql-template-tag"), `\\.sql\\.ts$|${source}storage/`),
+    door("node:sqlite", "^(node:)?sqlite$", `${source}storage/sqlite[^/]*\\.ts$`),
+    door("pg", npm("pg"), `${source}storage/postgres[^/]*\\.ts$`),
+    door("jose", npm("jose"), `${source}tokens/jwt\\.ts$`),
+    forbid(
+      "http-below-floor-3",
+      "floors 0 to 2 do not know that HTTP exists",
+      { path: floors.slice(0, 3).join("|"), pathNot: test },
+      { path: `${npm("hono")}|${npm("@hono/[^/]+")}` },
+    ),
+    forbid(
+      "guard-stands-alone",
+      "the guard has no dependency: node's own modules and its own files only",
+      { path: "^packages/guard/src/", pathNot: test },
+      { pathNot: "^packages/guard/src/", dependencyTypesNot: ["core"] },
+    ),
+    forbid(
+      "client-stands-alone",
+      "the client runs in browsers: its own files only",
+      { path: "^packages/client/src/", pathNot: test },
+      { pathNot: "^packages/client/src/" },
+    ),
+    forbid(
+      "server-stands-alone",
+      "packages share no source: the wire is the contract",
+      { path: source, pathNot: test },
+      { path: "^packages/(guard|client)/|(^|/)node_modules/@keyturn/" },
+    ),
+  ],
+  options: {
+    parser: "swc",
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: "tsconfig.json" },
+    doNotFollow: { path: "(^|/)node_modules/" },
+    exclude: { path: "^(packages|examples)/[^/]+/dist/" },
+    enhancedResolveOptions: {
+      exportsFields: ["exports"],
+      conditionNames: ["keyturn-source", "import", "node", "default", "types"],
+      extensions: [".ts", ".js", ".mjs", ".json"],
+    },
+  },
+};
