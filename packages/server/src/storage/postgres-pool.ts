@@ -19,10 +19,8 @@ const NAMED_STATEMENTS_MAX = 300;
 const NAMES_LENGTH_MAX = 8_000;
 
 export interface PostgresAddress {
-  /** As pg takes it, without what is ours. */
+  /** As pg takes it. */
   connectionString: string;
-  /** Where the tables are; the server's default when left out. */
-  schema: string | undefined;
   connectionsMax: number;
 }
 
@@ -44,7 +42,6 @@ export interface PostgresPool {
 export function createPostgresPool(address: PostgresAddress, onLost: (error: Error) => void): PostgresPool {
   const pool = new pg.Pool({
     connectionString: address.connectionString,
-    ...(address.schema !== undefined && { options: `-c search_path=${address.schema}` }),
     max: address.connectionsMax,
     pipeline: true,
     application_name: "keyturn",

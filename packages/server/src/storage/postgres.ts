@@ -123,5 +123,9 @@ function addressFrom(text: string): PostgresAddress {
     );
   }
   url.searchParams.delete("schema");
-  return { connectionString: url.href, schema, connectionsMax: CONNECTIONS_MAX };
+  if (schema !== undefined) {
+    const options = url.searchParams.get("options") ?? "";
+    url.searchParams.set("options", `${options} -c search_path=${schema}`.trim());
+  }
+  return { connectionString: url.href, connectionsMax: CONNECTIONS_MAX };
 }
