@@ -1,0 +1,495 @@
+import assert from "node:assert/strict";
+import { createPublicKey, type KeyObject, sign, verify } from "node:crypto";
+import { type TestContext, test } from "node:test";
+import sql from "sql-template-tag";
+import { createAudit } from "../audit/audit.ts";
+import { type SigningAlgorithm, signingAlgorithms, WrongSetting } from "../config.ts";
+import { limits } from "../primitives/limits.ts";
+import type { Database } from "../storage/database.ts";
+import { openDatabase } from "../storage/open.ts";
+import { openTestDatabase, type TestDatabase } from "../storage/test-database.ts";
+import { signJwt } from "../tokens/jwt.ts";
+import { type Jwks, publicJwk } from "./jwks.ts";
+import { NODE_RELOAD_SECONDS, RETIRING_KEYS_MAX } from "./schedule.ts";
+import { createSecrets, type Secrets } from "./secrets.ts";
+import { createSigningKeys } from "./signing-keys.ts";
+
+const SECOND = 1000;
+const DAY = 24 * 60 * 60 * SECOND;
+const START = 1_800_000_000_000;
+const JWKS_CACHE = 300 * SECOND;
+const READY = JWKS_CACHE + NODE_RELOAD_SECONDS * SECOND;
+
+const [first, second] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)];
+const secretsOfFirst = createSecrets([first]);
+
+interface House {
+  readonly test: TestDatabase;
+  readonly clock: { time: number; now(): number };
+  readonly logged: string[];
+  /** A node: a process that serves the same rows. */
+  node(options?: NodeOptions): ReturnType<typeof createSigningKeys>;
+  /** A node with a connection of its own. */
+  remoteNode(options?: NodeOptions): Promise<ReturnType<typeof createSigningKeys>>;
+}
+
+interface NodeOptions {
+  secrets?: Secrets;
+  algorithm?: SigningAlgorithm;
+  database?: Database;
+}
+
+async function openHouse(t: TestContext): Promise<House> {
+  const test = await openTestDatabase();
+  const others: Database[] = [];
+  t.after(async () => {
+    for (const database of others) await database.close();
+    await test.close();
+  });
+  const clock = { time: START, now: () => clock.time };
+  const logged: string[] = [];
+  const log = {
+    info: (facts: object, text: string) => logged.push(`${text} ${JSON.stringify(facts)}`),
+    error: (facts: object, text: string) => logged.push(`${text} ${JSON.stringify(facts)}`),
+  };
+  const node = ({
+    secrets = secretsOfFirst,
+    algorithm = "ES256",
+    database = test.database,
+  }: NodeOptions = {}) =>
+    createSigningKeys({
+      database,
+      secrets,
+      clock,
+      log,
+      settings: {
+        accessTokenAlgorithm: algorithm,
+        signingKeyDays: 90,
+        jwksCacheSeconds: JWKS_CACHE / SECOND,
+        idTokenSeconds: 600,
+      },
+    });
+  return {
+    test,
+    clock,
+    logged,
+    node,
+    async remoteNode(options) {
+      const database = await openDatabase({ url: test.url });
+      others.push(database);
+      return node({ ...options, database });
+    },
+  };
+}
+
+async function started(house: House, options?: NodeOptions) {
+  const keys = house.node(options);
+  await keys.start();
+  return keys;
+}
+
+const count = (records: readonly { state: string }[], state: string) =>
+  records.filter((record) => record.state === state).length;
+
+async function eventTypes(database: Database): Promise<string[]> {
+  const events = await createAudit({ database }).list({});
+  return events.map((event) => `${event.actor} ${event.type}`).reverse();
+}
+
+test("the first start makes a current and a next key for ES256 and for access tokens", async (t) => {
+  const house = await openHouse(t);
+  const keys = await started(house, { algorithm: "EdDSA" });
+  const records = await keys.list();
+  for (const algorithm of ["ES256", "EdDSA"] as const) {
+    const own = records.filter((record) => record.algorithm === algorithm);
+    assert.deepEqual(own.map((record) => record.state).sort(), ["current", "next"]);
+    assert.equal(keys.current(algorithm).id, own.find((record) => record.state === "current")?.id);
+  }
+  assert.equal(keys.jwks().keys.length, 4);
+  assert.equal(
+    (await eventTypes(house.test.database)).filter((type) => type === "system key.created").length,
+    4,
+  );
+});
+
+for (const algorithm of signingAlgorithms) {
+  test(`${algorithm}: the key that signs is published under its id`, async (t) => {
+    const house = await openHouse(t);
+    const keys = await started(house, { algorithm });
+    const key = keys.current(algorithm);
+    assert.equal(key.algorithm, algorithm);
+    const published = keys.jwks().keys.find((jwk) => jwk.kid === key.id);
+    assert.deepEqual(published, publicJwk(createPublicKey(key.privateKey), algorithm));
+  });
+}
+
+test("private keys are stored sealed, each for its own row", async (t) => {
+  const house = await openHouse(t);
+  await started(house);
+  const rows = await house.test.database.all<{ id: string; sealed_private_key: Uint8Array }>(
+    sql`SELECT id, sealed_private_key FROM signing_keys`,
+  );
+  assert.equal(rows.length, 2);
+  for (const row of rows) {
+    assert.ok(secretsOfFirst.unseal(row.sealed_private_key, `signing-key:${row.id}`));
+    assert.equal(
+      secretsOfFirst.unseal(row.sealed_private_key, `signing-key:${rows.find((r) => r !== row)?.id}`),
+      undefined,
+    );
+  }
+});
+
+test("a second start finds the same keys, and the key set is the same on every node", async (t) => {
+  const house = await openHouse(t);
+  const [here, there] = [await started(house), await house.remoteNode()];
+  await there.start();
+  assert.equal(there.current("ES256").id, here.current("ES256").id);
+  assert.equal(there.jwks().etag, here.jwks().etag);
+  assert.equal(there.jwks().body, here.jwks().body);
+  assert.equal((await here.list()).length, 2);
+});
+
+test("nodes that start together on an empty database agree on the keys", async (t) => {
+  const house = await openHouse(t);
+  const nodes = await Promise.all([house.remoteNode(), house.remoteNode(), house.remoteNode()]);
+  await Promise.all(nodes.map((node) => node.start()));
+  assert.equal(new Set(nodes.map((node) => node.current("ES256").id)).size, 1);
+  assert.equal((await nodes[0]!.list()).length, 2);
+  assert.equal((await eventTypes(house.test.database)).length, 3);
+});
+
+test("rotation waits until verifiers know the next key", async (t) => {
+  const house = await openHouse(t);
+  const keys = await started(house);
+  house.clock.time += READY - 1;
+  const before = keys.current("ES256").id;
+  assert.deepEqual(await keys.rotate(), [
+    { outcome: "not_ready", algorithm: "ES256", readyAt: START + READY },
+  ]);
+  assert.equal(keys.current("ES256").id, before);
+  house.clock.time += 1;
+  const [outcome] = await keys.rotate();
+  assert.equal(outcome?.outcome, "rotated");
+});
+
+test("rotation: next signs, current is retiring, a new next is published, and the audit log tells", async (t) => {
+  const house = await openHouse(t);
+  const keys = await started(house);
+  const [current, next] = [
+    keys.current("ES256").id,
+    (await keys.list()).find((one) => one.state === "next")?.id,
+  ];
+  let changes = 0;
+  const stop = keys.onChange(() => changes++);
+  house.clock.time += READY;
+  const [outcome] = await keys.rotate();
+  assert.ok(outcome?.outcome === "rotated");
+  assert.deepEqual([outcome.from, outcome.to], [current, next]);
+  assert.equal(keys.current("ES256").id, next);
+  assert.deepEqual(new Set(keys.jwks().keys.map((jwk) => jwk.kid)), new Set([current, next, outcome.next]));
+  assert.equal(changes, 1);
+  stop();
+  const types = (await eventTypes(house.test.database)).filter((type) => type.startsWith("operator"));
+  assert.deepEqual(types.sort(), ["operator key.created", "operator key.current", "operator key.retiring"]);
+  await keys.rotate({ now: true });
+  assert.equal(changes, 1);
+});
+
+test("a key that no longer signs has no private half in the database", async (t) => {
+  const house = await openHouse(t);
+  const keys = await started(house);
+  const [outcome] = await keys.rotate({ now: true });
+  assert.ok(outcome?.outcome === "rotated");
+  const rows = await house.test.database.all<{ id: string }>(
+    sql`SELECT id FROM signing_keys WHERE sealed_private_key IS NULL`,
+  );
+  assert.deepEqual(rows, [{ id: outcome.from }]);
+});
+
+test("rotate --now does not wait; one algorithm can be named; one that is not in use is refused", async (t) => {
+  const house = await openHouse(t);
+  const keys = await started(house, { algorithm: "EdDSA" });
+  const es256 = keys.current("ES256").id;
+  const outcomes = await keys.rotate({ now: true, algorithm: "EdDSA" });
+  assert.deepEqual(
+    outcomes.map((one) => [one.outcome, one.algorithm]),
+    [["rotated", "EdDSA"]],
+  );
+  assert.equal(keys.current("ES256").id, es256);
+  assert.deepEqual(await keys.rotate({ algorithm: "RS256" }), [
+    { outcome: "not_in_use", algorithm: "RS256" },
+  ]);
+});
+
+test("nodes and the command line that rotate at the same moment rotate once", async (t) => {
+  const house = await openHouse(t);
+  const [a, b] = [await house.remoteNode(), await house.remoteNode()];
+  await a.start();
+  await b.start();
+  for (let round = 1; round <= 5; round++) {
+    house.clock.time += READY;
+    const outcomes = (await Promise.all([a.rotate(), b.rotate()])).flat();
+    assert.equal(outcomes.filter((one) => one.outcome === "rotated").length, 1);
+    await Promise.all([a.tick(), b.tick()]);
+    assert.equal(a.current("ES256").id, b.current("ES256").id);
+    const records = await a.list();
+    assert.deepEqual(
+      ["current", "next", "retiring"].map((state) => count(records, state)),
+      [1, 1, round],
+    );
+  }
+  const types = await eventTypes(house.test.database);
+  assert.equal(types.filter((type) => type === "operator key.current").length, 5);
+});
+
+/** A verifier of its own: it fetches the key set when its copy is older than the cache life, and at no other time. */
+function createVerifier(clock: { now(): number }, fetchKeys: () => Jwks) {
+  let cached = new Map<string, KeyObject>();
+  let fetchedAt = Number.NEGATIVE_INFINITY;
+  return (token: string): boolean => {
+    if (clock.now() - fetchedAt > JWKS_CACHE) {
+      const keys = fetchKeys().keys.map(
+        (jwk) => [jwk.kid, createPublicKey({ key: { ...jwk }, format: "jwk" })] as const,
+      );
+      cached = new Map(keys);
+      fetchedAt = clock.now();
+    }
+    const [header = "", payload = "", signature = ""] = token.split(".");
+    const key = cached.get(JSON.parse(Buffer.from(header, "base64url").toString()).kid);
+    if (!key) return false;
+    const data = Buffer.from(`${header}.${payload}`);
+    return verify("sha256", data, { key, dsaEncoding: "ieee-p1363" }, Buffer.from(signature, "base64url"));
+  };
+}
+
+test("rotation under load: a verifier that caches the key set accepts every token until it expires", async (t) => {
+  const house = await openHouse(t);
+  const nodes = [await house.remoteNode(), await house.remoteNode()];
+  for (const node of nodes) await node.start();
+  let [step, rotated, verified] = [0, 0, 0];
+  const accepts = createVerifier(house.clock, () => nodes[(step >> 1) % 2]!.jwks());
+  const alive: { token: string; until: number }[] = [];
+  for (; rotated < 20 && step < 2_000; step++) {
+    const node = nodes[step % 2]!;
+    const token = signJwt({ key: node.current("ES256"), type: "at+jwt", claims: { jti: String(step) } });
+    alive.push({ token, until: house.clock.time + limits.accessTokenSecondsMax * SECOND });
+    while (alive[0]!.until < house.clock.time) alive.shift();
+    // The newest, the oldest that has not expired, and one between.
+    for (const one of [alive.at(-1)!, alive[0]!, alive[alive.length >> 1]!]) {
+      assert.ok(accepts(one.token), `a token was refused after ${rotated} rotations`);
+      verified++;
+    }
+    // A node notices with a delay what the other one did.
+    if (step % 3 !== 2) await node.tick();
+    const outcomes = await nodes[(step >> 2) % 2]!.rotate();
+    rotated += outcomes.filter((one) => one.outcome === "rotated").length;
+    house.clock.time += 15 * SECOND;
+  }
+  assert.equal(rotated, 20);
+  assert.ok(verified > 1_000);
+});
+
+test("keys rotate by themselves when they are due, and not before", async (t) => {
+  const house = await openHouse(t);
+  const keys = await started(house);
+  const before = keys.current("ES256").id;
+  house.clock.time += 90 * DAY - 1;
+  await keys.tick();
+  assert.equal(keys.current("ES256").id, before);
+  house.clock.time += 1;
+  await Promise.all([keys.tick(), keys.tick()]);
+  const after = keys.current("ES256").id;
+  assert.notEqual(after, before);
+  assert.equal((await keys.list()).length, 3);
+  await keys.tick();
+  assert.equal(keys.current("ES256").id, after);
+  assert.ok((await eventTypes(house.test.database)).includes("system key.retiring"));
+});
+
+test("a retiring key is published until the last token it signed has expired, and then no longer", async (t) => {
+  const house = await openHouse(t);
+  const keys = await started(house);
+  const old = keys.current("ES256").id;
+  await keys.rotate({ now: true });
+  house.clock.time += (3600 + 300 + NODE_RELOAD_SECONDS) * SECOND - 1;
+  await keys.tick();
+  assert.ok(keys.jwks().keys.some((jwk) => jwk.kid === old));
+  house.clock.time += 1;
+  await keys.tick();
+  assert.ok(!keys.jwks().keys.some((jwk) => jwk.kid === old));
+  const record = (await keys.list()).find((one) => one.id === old);
+  assert.deepEqual([record?.state, record?.retiredAt], ["retired", house.clock.time]);
+  assert.equal(
+    (await eventTypes(house.test.database)).filter((type) => type === "system key.retired").length,
+    1,
+  );
+});
+
+test("a node takes over what another one changed", async (t) => {
+  const house = await openHouse(t);
+  const [here, commandLine] = [await started(house), await house.remoteNode()];
+  let changes = 0;
+  here.onChange(() => changes++);
+  const [outcome] = await commandLine.rotate({ now: true });
+  assert.ok(outcome?.outcome === "rotated");
+  await here.tick();
+  assert.equal(here.current("ES256").id, outcome.to);
+  await here.tick();
+  assert.equal(changes, 1);
+});
+
+test("what fails in a tick is logged and tried again", async (t) => {
+  const house = await openHouse(t);
+  let broken = false;
+  const real = house.test.database;
+  const database: Database = {
+    ...real,
+    all: (statement) => (broken ? Promise.reject(new Error("connection lost")) : real.all(statement)),
+  };
+  const keys = await started(house, { database });
+  house.clock.time += 90 * DAY;
+  const before = keys.current("ES256").id;
+  broken = true;
+  await keys.tick();
+  assert.equal(keys.current("ES256").id, before);
+  assert.ok(house.logged.some((line) => line.includes("tried again")));
+  broken = false;
+  await keys.tick();
+  assert.notEqual(keys.current("ES256").id, before);
+});
+
+test("a crash on either side of the commit leaves one current and one next key", async (t) => {
+  const house = await openHouse(t);
+  const real = house.test.database;
+  for (const moment of ["before", "after"] as const) {
+    const database: Database = {
+      ...real,
+      transaction: async (work) => {
+        if (moment === "before") throw new Error("power cut");
+        await real.transaction(work);
+        throw new Error("power cut");
+      },
+    };
+    const before = (await started(house)).current("ES256").id;
+    await assert.rejects(house.node({ database }).rotate({ now: true }), /power cut/);
+    const again = await started(house);
+    assert.equal(again.current("ES256").id === before, moment === "before");
+    const records = await again.list();
+    assert.deepEqual([count(records, "current"), count(records, "next")], [1, 1]);
+  }
+});
+
+test("a wrong master secret stops the start with one line that names the setting, and changes nothing", async (t) => {
+  const house = await openHouse(t);
+  await started(house);
+  const stranger = house.node({ secrets: createSecrets([second]), algorithm: "EdDSA" });
+  const dump = () => house.test.database.all(sql`SELECT * FROM signing_keys ORDER BY id`);
+  const before = await dump();
+  const refused = (error: unknown) =>
+    error instanceof WrongSetting && /^KEYTURN_SECRET: [^\n]+$/.test(error.message);
+  await assert.rejects(stranger.start(), refused);
+  await assert.rejects(stranger.rotate({ now: true }), refused);
+  assert.deepEqual(await dump(), before);
+});
+
+test("a changed master secret: the keys are closed again under the new one, and the old can go", async (t) => {
+  const house = await openHouse(t);
+  const id = (await started(house)).current("ES256").id;
+  await started(house, { secrets: createSecrets([second, first]) });
+  const keys = await started(house, { secrets: createSecrets([second]) });
+  assert.equal(keys.current("ES256").id, id);
+  const outcomes = await keys.rotate({ now: true });
+  assert.equal(outcomes[0]?.outcome, "rotated");
+});
+
+test("a node that cannot open the new key goes on with the one it has, which stays published", async (t) => {
+  const house = await openHouse(t);
+  const behind = await started(house);
+  const id = behind.current("ES256").id;
+  const ahead = await started(house, { secrets: createSecrets([second, first]) });
+  await ahead.rotate({ now: true });
+  await behind.tick();
+  assert.equal(behind.current("ES256").id, id);
+  assert.ok(ahead.jwks().keys.some((jwk) => jwk.kid === id));
+  assert.ok(house.logged.some((line) => line.startsWith("KEYTURN_SECRET")));
+});
+
+test("a damaged current key stops the start; rotating at once replaces it", async (t) => {
+  const house = await openHouse(t);
+  await started(house);
+  await house.test.database.batch([
+    sql`UPDATE signing_keys SET sealed_private_key = ${Buffer.alloc(100)} WHERE state = 'current'`,
+  ]);
+  await assert.rejects(house.node().start(), /keyturn key rotate --now/);
+  const [outcome] = await house.node().rotate({ now: true });
+  assert.equal(outcome?.outcome, "rotated");
+  await started(house);
+});
+
+test("a damaged next key is reported, never signs, and is replaced by a rotation", async (t) => {
+  const house = await openHouse(t);
+  await started(house);
+  const { database } = house.test;
+  await database.batch([
+    sql`UPDATE signing_keys SET sealed_private_key = ${Buffer.alloc(100)} WHERE state = 'next'`,
+  ]);
+  const keys = await started(house);
+  assert.ok(house.logged.some((line) => line.includes("next signing key")));
+  house.clock.time += READY;
+  assert.equal((await keys.rotate())[0]?.outcome, "not_ready");
+  house.clock.time += READY;
+  assert.equal((await keys.rotate())[0]?.outcome, "rotated");
+  const records = await keys.list();
+  assert.deepEqual(
+    ["current", "next", "retiring", "retired"].map((state) => count(records, state)),
+    [1, 1, 1, 1],
+  );
+});
+
+test("a damaged public half of a retiring key is not published, and the rest is", async (t) => {
+  const house = await openHouse(t);
+  const keys = await started(house);
+  const old = keys.current("ES256").id;
+  await keys.rotate({ now: true });
+  await house.test.database.batch([sql`UPDATE signing_keys SET public_jwk = ${"{"} WHERE id = ${old}`]);
+  const again = await started(house);
+  assert.equal(again.jwks().keys.length, 2);
+  assert.ok(house.logged.some((line) => line.includes(old)));
+});
+
+test("the key set has a bound: with too many retiring keys even an urgent rotation waits", async (t) => {
+  const house = await openHouse(t);
+  const keys = await started(house);
+  for (let i = 0; i < RETIRING_KEYS_MAX; i++) await keys.rotate({ now: true });
+  const [outcome] = await keys.rotate({ now: true });
+  assert.ok(outcome?.outcome === "not_ready" && outcome.readyAt > house.clock.time);
+  house.clock.time = outcome.readyAt;
+  await keys.tick();
+  assert.equal((await keys.rotate({ now: true }))[0]?.outcome, "rotated");
+});
+
+test("the key in memory is the same object until it changes, and signs", async (t) => {
+  const house = await openHouse(t);
+  const keys = await started(house);
+  const key = keys.current("ES256");
+  await keys.tick();
+  assert.equal(keys.current("ES256"), key);
+  const commandLine = await house.remoteNode();
+  await commandLine.rotate({ now: true });
+  assert.ok(sign("sha256", Buffer.from("a"), key.privateKey).length > 0);
+  await keys.tick();
+  assert.notEqual(keys.current("ES256"), key);
+});
+
+test("no log line shows a private key or a master secret", async (t) => {
+  const house = await openHouse(t);
+  const keys = await started(house);
+  house.clock.time += 90 * DAY;
+  await keys.tick();
+  await assert.rejects(house.node({ secrets: createSecrets([second]) }).start());
+  const d = String(keys.current("ES256").privateKey.export({ format: "jwk" }).d);
+  const lines = house.logged.join("\n");
+  assert.ok(lines.length > 0);
+  for (const secret of [d, first.toString("base64url"), first.toString("hex")])
+    assert.ok(!lines.includes(secret));
+});

@@ -1,0 +1,180 @@
+import { type Settings, type SigningAlgorithm, WrongSetting } from "../config.ts";
+import { assert } from "../primitives/assert.ts";
+import type { Clock } from "../primitives/clock.ts";
+import { limits } from "../primitives/limits.ts";
+import type { Database } from "../storage/database.ts";
+import type { Jwks } from "./jwks.ts";
+import { cannotOpen, type OpenKeys, openKeys, openPrivateKey, versionOf } from "./open-keys.ts";
+import { createRotation } from "./rotation.ts";
+import { dueAt, readyAt } from "./schedule.ts";
+import type { Secrets } from "./secrets.ts";
+import type { KeyRecord, RotateOutcome, SigningKey } from "./signing-key.ts";
+import { type KeyRow, selectAllKeys } from "./signing-keys.sql.ts";
+
+export interface SigningKeys {
+  /**
+   * Makes the keys that are missing, opens them, and closes them again under the current master secret.
+   * @throws WrongSetting when no master secret opens a current key
+   */
+  start(): Promise<void>;
+  /** The key that signs now. In memory; another one after a rotation. */
+  current(algorithm: SigningAlgorithm): SigningKey;
+  /** The public keys that verifiers need: next, current and retiring ones. In memory. */
+  jwks(): Jwks;
+  /** Keys of all states, those in use first; at most a page. */
+  list(): Promise<KeyRecord[]>;
+  /**
+   * Lets the next key of each algorithm sign, and makes a new next one.
+   * @param options.now does not wait until verifiers know the next key: some will fail until they fetch the key
+   *   set again. For a key that has leaked.
+   * @throws WrongSetting when no master secret opens the keys
+   */
+  rotate(options?: { now?: boolean; algorithm?: SigningAlgorithm }): Promise<RotateOutcome[]>;
+  /**
+   * The scheduled work, to be called every few seconds on every node: takes over what other nodes changed,
+   * retires keys, rotates those that are due. What fails is logged and tried again by the next call.
+   */
+  tick(): Promise<void>;
+  /** Calls `listener` after the keys in memory changed. Returns what ends that. */
+  onChange(listener: () => void): () => void;
+}
+
+export interface SigningKeysParts {
+  readonly database: Database;
+  readonly secrets: Secrets;
+  readonly clock: Clock;
+  readonly settings: Pick<
+    Settings,
+    "accessTokenAlgorithm" | "signingKeyDays" | "jwksCacheSeconds" | "idTokenSeconds"
+  >;
+  readonly log?:
+    | {
+        info(facts: Record<string, unknown>, text: string): void;
+        error(facts: Record<string, unknown>, text: string): void;
+      }
+    | undefined;
+}
+
+export function createSigningKeys(parts: SigningKeysParts): SigningKeys {
+  const { database, secrets, clock, settings, log } = parts;
+  const rotation = createRotation({ database, secrets, clock, settings });
+  // ES256 signs the ID tokens of the first-party API, whatever signs access tokens.
+  const needed: readonly SigningAlgorithm[] = [...new Set(["ES256", settings.accessTokenAlgorithm] as const)];
+  const listeners = new Set<() => void>();
+  const inTurn = createQueue();
+  let open: OpenKeys | undefined;
+  let ticking: Promise<void> | undefined;
+
+  /** Takes the rows into memory when they differ from what is there. */
+  async function reload(): Promise<KeyRow[]> {
+    const rows = await rotation.publishedRows();
+    if (open?.version === versionOf(rows)) return rows;
+    open = openKeys(rows, secrets, open);
+    for (const problem of open.problems) log?.error({}, problem);
+    for (const listener of listeners) listener();
+    return rows;
+  }
+
+  async function start(): Promise<void> {
+    const found = await rotation.publishedRows();
+    // First, so that a process with a wrong master secret adds nothing that the others cannot open.
+    requireSecretOf(found);
+    for (const algorithm of needed) await rotation.addMissing(algorithm, found);
+    const rows = await reload();
+    requireSecretOf(rows);
+    await rotation.resealAll(rows);
+  }
+
+  function requireSecretOf(rows: readonly KeyRow[]): void {
+    const closed = rows.find((row) => row.state === "current" && !openPrivateKey(row, secrets));
+    if (closed) throw new WrongSetting(cannotOpen(closed));
+  }
+
+  async function rotate(options: { now?: boolean; algorithm?: SigningAlgorithm }): Promise<RotateOutcome[]> {
+    const algorithms = options.algorithm ? [options.algorithm] : algorithmsOf(await rotation.publishedRows());
+    const outcomes: RotateOutcome[] = [];
+    for (const algorithm of algorithms) {
+      const request = { algorithm, actor: "operator", immediately: options.now === true } as const;
+      outcomes.push(await rotation.rotate(request));
+    }
+    await reload();
+    return outcomes;
+  }
+
+  async function doScheduledWork(): Promise<void> {
+    const rows = await reload();
+    let changed = await rotation.retireExpired(rows);
+    for (const algorithm of algorithmsOf(rows).filter((one) => isDue(rows, one))) {
+      const outcome = await rotation.rotate({ algorithm, actor: "system", immediately: false });
+      log?.info({ ...outcome }, "The signing key was due for rotation.");
+      changed = true;
+    }
+    if (changed) await reload();
+  }
+
+  function isDue(rows: readonly KeyRow[], algorithm: SigningAlgorithm): boolean {
+    const now = clock.now();
+    const all = rows.filter((row) => row.algorithm === algorithm);
+    return (
+      all.some((row) => row.state === "current" && now >= dueAt(row, settings)) &&
+      all.some((row) => row.state === "next" && now >= readyAt(row, settings))
+    );
+  }
+
+  return {
+    start: () => inTurn(start),
+    current(algorithm) {
+      const key = open?.current.get(algorithm);
+      assert(key, `no ${algorithm} key is open: start() was not awaited, or the algorithm is not in use`);
+      return key;
+    },
+    jwks() {
+      assert(open, "no key is open: start() was not awaited");
+      return open.jwks;
+    },
+    async list() {
+      return (await database.all<KeyRow>(selectAllKeys(limits.pageRowsMax))).map(toRecord);
+    },
+    rotate: (options = {}) => inTurn(() => rotate(options)),
+    tick() {
+      ticking ??= inTurn(doScheduledWork)
+        .catch((err: unknown) =>
+          log?.error({ err }, "The work on signing keys failed; it is tried again in a moment."),
+        )
+        .finally(() => {
+          ticking = undefined;
+        });
+      return ticking;
+    },
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}
+
+/** Runs one piece of work after the other: a slow read must not put old keys over new ones. */
+function createQueue() {
+  let last: Promise<unknown> = Promise.resolve();
+  return <T>(work: () => Promise<T>): Promise<T> => {
+    const run = last.then(work, work);
+    last = run.catch(() => undefined);
+    return run;
+  };
+}
+
+function algorithmsOf(rows: readonly KeyRow[]): SigningAlgorithm[] {
+  return [...new Set(rows.filter((row) => row.state === "current").map((row) => row.algorithm))];
+}
+
+function toRecord(row: KeyRow): KeyRecord {
+  return {
+    id: row.id,
+    algorithm: row.algorithm,
+    state: row.state,
+    createdAt: row.created_at,
+    currentAt: row.current_at ?? undefined,
+    retiringAt: row.retiring_at ?? undefined,
+    retiredAt: row.retired_at ?? undefined,
+  };
+}
