@@ -30,7 +30,10 @@ export const settingsSchema = z.strictObject({
     .refine((value) => value.startsWith("https:") || isLoopback(new URL(value).hostname))
     .optional(),
   audience: z.string().min(1).max(500).optional(),
-  database: z.string().regex(/^(sqlite:.+|postgres(ql)?:\/\/.+)$/).optional(),
+  database: z
+    .string()
+    .regex(/^(sqlite:.+|postgres(ql)?:\/\/.+)$/)
+    .optional(),
   data: z.string().min(1).default("./data"),
   secret: z.string().min(1).optional(),
   port: z.number().int().min(0).max(65535).default(3000),
@@ -61,7 +64,8 @@ export type SettingName = keyof Settings;
 
 export const settingNotes: Readonly<Record<SettingName, SettingNotes>> = {
   issuer: {
-    about: "The public address of this server, the `iss` of every token. Default: http://localhost and the port.",
+    about:
+      "The public address of this server, the `iss` of every token. Default: http://localhost and the port.",
     variable: "KEYTURN_ISSUER",
     takes: "an https address without a trailing slash, query or fragment (http only for a loopback host)",
   },
@@ -85,10 +89,15 @@ export const settingNotes: Readonly<Record<SettingName, SettingNotes>> = {
     about:
       "The master secret, from which every other key is derived. Several, separated by commas, while it is being changed: the first one is used, the others still open what they closed. Default: a file in the data folder, made at the first start.",
     variable: "KEYTURN_SECRET",
-    takes: "at least 32 random bytes in base64url, as from: openssl rand -base64 32 | tr '+/' '-_' | tr -d '='",
+    takes:
+      "at least 32 random bytes in base64url, as from: openssl rand -base64 32 | tr '+/' '-_' | tr -d '='",
     secret: true,
   },
-  port: { about: "The port to listen on; 0 lets the system choose.", variable: "PORT", takes: "a whole number from 0 to 65535" },
+  port: {
+    about: "The port to listen on; 0 lets the system choose.",
+    variable: "PORT",
+    takes: "a whole number from 0 to 65535",
+  },
   host: { about: "The address to listen on.", variable: "HOST", takes: "a host name or an IP address" },
   trustedProxies: {
     about: "How many proxies in front of this server add to X-Forwarded-For. 0: the header is ignored.",
@@ -115,7 +124,8 @@ export const settingNotes: Readonly<Record<SettingName, SettingNotes>> = {
     takes: "a whole number of seconds from 60 to 86400",
   },
   refreshGraceSeconds: {
-    about: "How long a refresh token that was just replaced still gets the same successor (two tabs, a lost reply).",
+    about:
+      "How long a refresh token that was just replaced still gets the same successor (two tabs, a lost reply).",
     variable: "KEYTURN_REFRESH_GRACE_SECONDS",
     takes: "a whole number of seconds from 0 to 120",
   },
@@ -150,7 +160,8 @@ export const settingNotes: Readonly<Record<SettingName, SettingNotes>> = {
     takes: "a whole number from 1 to 20",
   },
   passwordHashesConcurrentMax: {
-    about: "Password hashes computed at once, each on a thread of its own. Default: cores less one, at least 1, at most 8.",
+    about:
+      "Password hashes computed at once, each on a thread of its own. Default: cores less one, at least 1, at most 8.",
     variable: "KEYTURN_PASSWORD_HASHES_CONCURRENT_MAX",
     takes: "a whole number from 1 to 64",
   },

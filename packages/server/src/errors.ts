@@ -10,8 +10,16 @@ export const refusals = {
     sentence: "Send the body as JSON, with Content-Type: application/json.",
     source: "RFC 9110 §15.5.16",
   },
-  body_too_large: { status: 413, sentence: "The body is larger than this endpoint takes.", source: "RFC 9110 §15.5.14" },
-  not_found: { status: 404, sentence: "There is nothing here. GET / lists what there is.", source: "RFC 9110 §15.5.5" },
+  body_too_large: {
+    status: 413,
+    sentence: "The body is larger than this endpoint takes.",
+    source: "RFC 9110 §15.5.14",
+  },
+  not_found: {
+    status: 404,
+    sentence: "There is nothing here. GET / lists what there is.",
+    source: "RFC 9110 §15.5.5",
+  },
   method_not_allowed: {
     status: 405,
     sentence: "This address does not take that method; see the Allow header.",
@@ -84,7 +92,11 @@ export const refusals = {
     sentence: "The database cannot be reached just now. Try again; nobody is signed out.",
     source: "RFC 9110 §15.6.4",
   },
-  server_error: { status: 500, sentence: "Something broke here. The log has the detail.", source: "RFC 9110 §15.6.1" },
+  server_error: {
+    status: 500,
+    sentence: "Something broke here. The log has the detail.",
+    source: "RFC 9110 §15.6.1",
+  },
 } as const satisfies Record<string, { status: number; sentence: string; source: string }>;
 
 export type RefusalCode = keyof typeof refusals;

@@ -18,9 +18,16 @@ export function insertEvent(entry: { id: Id; at: number; event: AuditEvent; only
 }
 
 /** The newest events first. `before` is the id of the last event of the page before. */
-export function selectEvents(filter: { id?: Id; userId?: Id; sessionId?: Id; before?: Id; rows: number }): Sql {
+export function selectEvents(filter: {
+  id?: Id;
+  userId?: Id;
+  sessionId?: Id;
+  before?: Id;
+  rows: number;
+}): Sql {
   const byId = filter.id === undefined ? sql`1 = 1` : sql`id = ${idToBytes(filter.id)}`;
-  const bySession = filter.sessionId === undefined ? sql`1 = 1` : sql`session_id = ${idToBytes(filter.sessionId)}`;
+  const bySession =
+    filter.sessionId === undefined ? sql`1 = 1` : sql`session_id = ${idToBytes(filter.sessionId)}`;
   const byUser = filter.userId === undefined ? sql`1 = 1` : sql`user_id = ${idToBytes(filter.userId)}`;
   const older = filter.before === undefined ? sql`1 = 1` : sql`id < ${idToBytes(filter.before)}`;
   return sql`

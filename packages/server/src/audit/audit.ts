@@ -30,7 +30,13 @@ export type Audit = ReturnType<typeof createAudit>;
 export function createAudit({ database }: { database: Database }) {
   return {
     /** The events of a user or a session, newest first, at most a page. */
-    async list(filter: { id?: Id; userId?: Id; sessionId?: Id; before?: Id; rows?: number }): Promise<StoredAuditEvent[]> {
+    async list(filter: {
+      id?: Id;
+      userId?: Id;
+      sessionId?: Id;
+      before?: Id;
+      rows?: number;
+    }): Promise<StoredAuditEvent[]> {
       const rows = Math.min(filter.rows ?? limits.pageRowsMax, limits.pageRowsMax);
       return (await database.all<EventRow>(selectEvents({ ...filter, rows }))).map(fromRow);
     },

@@ -19,7 +19,12 @@ export type EndReason =
  * What ends sessions, in one transaction: the rows, the audit event, the feed. The first statement's `changes`
  * is how many were ended; when it is 0 the others change nothing.
  */
-export function endStatements(ending: { which: Sql; at: number; reason: EndReason; event: AuditEvent }): Sql[] {
+export function endStatements(ending: {
+  which: Sql;
+  at: number;
+  reason: EndReason;
+  event: AuditEvent;
+}): Sql[] {
   const { which, at, reason, event } = ending;
   const eventId = newId(at);
   return [

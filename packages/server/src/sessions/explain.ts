@@ -19,7 +19,11 @@ export interface Explanation {
 }
 
 /** Tells a session's life from its row and its audit events, for someone who asks "why was I signed out?". */
-export function explainSession(session: Session, events: readonly StoredAuditEvent[], now: number): Explanation {
+export function explainSession(
+  session: Session,
+  events: readonly StoredAuditEvent[],
+  now: number,
+): Explanation {
   const moments: Moment[] = [
     { at: session.createdAt, text: `Signed in${withMethods(session.amr)}${on(session.device)}.` },
     ...turnMoments(session),
@@ -65,7 +69,9 @@ function eventMoment(event: StoredAuditEvent): Moment[] {
     case "session.newer_generation_adopted":
       return [{ at: event.at, text: "A refresh token newer than the restored database was adopted." }];
     case "session.ended":
-      return [{ at: event.at, text: `${endText(String(event.detail?.["reason"]) as EndReason)}${from(event.ip)}.` }];
+      return [
+        { at: event.at, text: `${endText(String(event.detail?.reason) as EndReason)}${from(event.ip)}.` },
+      ];
     default:
       return [];
   }
@@ -73,12 +79,16 @@ function eventMoment(event: StoredAuditEvent): Moment[] {
 
 function overMoment(session: Session, now: number): Moment | undefined {
   if (session.revokedAt !== undefined) {
-    return { at: session.revokedAt, text: `Over: ${lowerFirst(endText(session.endReason ?? "ended_by_operator"))}.` };
+    return {
+      at: session.revokedAt,
+      text: `Over: ${lowerFirst(endText(session.endReason ?? "ended_by_operator"))}.`,
+    };
   }
   if (session.expiresAt <= now) {
     return { at: session.expiresAt, text: "Over: it reached the end that was fixed at sign-in." };
   }
-  if (session.idleEndsAt <= now) return { at: session.idleEndsAt, text: "Over: it was not used for too long." };
+  if (session.idleEndsAt <= now)
+    return { at: session.idleEndsAt, text: "Over: it was not used for too long." };
   return undefined;
 }
 

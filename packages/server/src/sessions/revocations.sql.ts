@@ -31,7 +31,12 @@ export function appendEnded(ended: { which: Sql; eventId: Id; before: number; un
 }
 
 /** An entry for a client or for everything. */
-export function appendWide(entry: { clientId: string | null; before: number; until: number; soft: boolean }): Sql[] {
+export function appendWide(entry: {
+  clientId: string | null;
+  before: number;
+  until: number;
+  soft: boolean;
+}): Sql[] {
   return [
     sql`UPDATE revocation_position SET seq = seq + 1 WHERE id = 1`,
     sql`

@@ -198,7 +198,9 @@ export function createSessions({ database, clock, refreshTokens, settings, onEnd
     },
 
     /** The newest first, at most a page; `before` is the id of the last one of the page before. */
-    async list(filter: { userId?: Id; alive?: boolean; before?: Id; rows?: number } = {}): Promise<Session[]> {
+    async list(
+      filter: { userId?: Id; alive?: boolean; before?: Id; rows?: number } = {},
+    ): Promise<Session[]> {
       const now = clock.now();
       const rows = await database.all<SessionRow>(
         selectSessions({
@@ -250,7 +252,10 @@ export function createSessions({ database, clock, refreshTokens, settings, onEnd
      * Deletes sessions that were over before `over` (milliseconds since 1970) among the next thousand rows after
      * the cursor, in the order of the keys. Returns the next cursor, undefined at the end of the table.
      */
-    async deleteOver(over: number, cursor: Id = firstIdAt(0)): Promise<{ deleted: number; next: Id | undefined }> {
+    async deleteOver(
+      over: number,
+      cursor: Id = firstIdAt(0),
+    ): Promise<{ deleted: number; next: Id | undefined }> {
       const last = await database.one<{ id: Uint8Array }>(selectIdAfter(cursor, 1000));
       const next = last === undefined ? undefined : idFromBytes(last.id);
       const [result] = await database.batch([deleteOverBetween({ after: cursor, upTo: next, over })]);

@@ -17,8 +17,8 @@
  * again, and hands it out again: no write, no second successor, no error.
  */
 
-import { sha256 } from "../primitives/digest.ts";
 import { equalBytes } from "../primitives/compare.ts";
+import { sha256 } from "../primitives/digest.ts";
 import { RECENT_MAX, type Supersession } from "./recent.ts";
 
 /** A token whose tag has verified, with what the request brought along. */
@@ -49,6 +49,8 @@ export interface TurnState {
 }
 
 export interface TurnRules {
+  /** Milliseconds since 1970, by the database's clock when it has one. */
+  readonly now: number;
   readonly graceSeconds: number;
   readonly idleSeconds: number;
   /** The operator has restored an older copy of the database and said so. */
@@ -68,7 +70,12 @@ export interface Successor {
 
 export type TurnDecision =
   /** Replace the current generation. `adopted`: the row was older than the token, see rule 6. */
-  | { readonly act: "turn"; readonly successor: Successor; readonly next: TurnState; readonly adopted: boolean }
+  | {
+      readonly act: "turn";
+      readonly successor: Successor;
+      readonly next: TurnState;
+      readonly adopted: boolean;
+    }
   /** Hand out the current successor once more. Writes nothing. */
   | { readonly act: "replay"; readonly successor: Successor }
   /** Refuse. The session goes on, or was over already. Writes nothing. */
@@ -94,9 +101,9 @@ export const ATTEMPT_SECONDS = 24 * 60 * 60;
 export function decideTurn(
   state: TurnState | undefined,
   presented: Presented,
-  at: number,
   rules: TurnRules,
 ): TurnDecision {
+  const { now } = rules;
   if (state === undefined) return refuse("unknown_session");
 
   // 1. Not the client, or not the key, that the session belongs to. Whoever asks has no right to end it either.
@@ -106,21 +113,22 @@ export function decideTurn(
 
   // 2. The session is over.
   if (state.revokedAt !== undefined) return refuse(state.endReason === "reused" ? "reused" : "revoked");
-  if (at >= state.expiresAt) return refuse("expired");
-  if (at - state.lastUsedAt > rules.idleSeconds * 1000) return refuse("idle");
+  if (now >= state.expiresAt) return refuse("expired");
+  if (now - state.lastUsedAt > rules.idleSeconds * 1000) return refuse("idle");
 
   // 3. The current token: turn.
   if (presented.generation === state.generation) {
     // The tag verified, so we made this token, but for a row that this database does not have (any more).
     if (!equalBytes(sha256(presented.secret), state.digest)) return refuse("unknown_secret");
-    return turn(state, presented, at, rules);
+    return turn(state, presented, rules);
   }
 
   // 6. Newer than the row: the database was restored from an older copy. Outside a window that the operator
   // has opened this is refused, for otherwise a leaked tag key would be enough to forge a session.
   if (presented.generation > state.generation) {
     if (!rules.restoreWindowOpen) return refuse("newer_generation");
-    return turn({ ...state, generation: presented.generation, recent: [] }, presented, at, rules, true);
+    const decision = turn({ ...state, generation: presented.generation, recent: [] }, presented, rules);
+    return decision.act === "turn" ? { ...decision, adopted: true } : decision;
   }
 
   // 4. Replaced not long ago, and truly an ancestor of the current token.
@@ -131,7 +139,7 @@ export function decideTurn(
     if (successor !== undefined) {
       // (a) Within the grace: another tab, another worker, a retry.
       // A clock that was set back makes the age negative: that is "just now", and signs nobody out.
-      const age = at - replaced.supersededAt;
+      const age = now - replaced.supersededAt;
       if (age <= rules.graceSeconds * 1000) return { act: "replay", successor };
 
       // (b) Later, but by the same attempt: the reply was lost, and the device asks again. Only the direct
@@ -151,15 +159,20 @@ export function decideTurn(
   return { act: "end", reason: "reused" };
 }
 
-function turn(state: TurnState, presented: Presented, at: number, rules: TurnRules, adopted = false): TurnDecision {
+function turn(state: TurnState, presented: Presented, rules: TurnRules): TurnDecision {
   const { generation, secret } = presented;
   const keyId = rules.currentKeyId;
   const nextSecret = rules.nextSecret({ keyId, generation, secret });
   if (nextSecret === undefined) return refuse("unknown_secret");
-  const supersession: Supersession = { generation, keyId, supersededAt: at, attempt: presented.attempt };
+  const supersession: Supersession = {
+    generation,
+    keyId,
+    supersededAt: rules.now,
+    attempt: presented.attempt,
+  };
   return {
     act: "turn",
-    adopted,
+    adopted: false,
     successor: { keyId, generation: generation + 1, secret: nextSecret },
     next: {
       ...state,
@@ -167,7 +180,7 @@ function turn(state: TurnState, presented: Presented, at: number, rules: TurnRul
       digest: sha256(nextSecret),
       recent: [supersession, ...state.recent].slice(0, RECENT_MAX),
       // Never backwards: two nodes whose clocks differ would otherwise shorten the session by the difference.
-      lastUsedAt: Math.max(at, state.lastUsedAt),
+      lastUsedAt: Math.max(rules.now, state.lastUsedAt),
     },
   };
 }
@@ -176,7 +189,11 @@ function turn(state: TurnState, presented: Presented, at: number, rules: TurnRul
  * Derives from the presented secret, generation by generation under the recorded keys, up to the current one.
  * Undefined when that does not lead to the stored digest: then it is no ancestor.
  */
-function deriveForward(state: TurnState, presented: Presented, rules: TurnRules): Successor | "key_gone" | undefined {
+function deriveForward(
+  state: TurnState,
+  presented: Presented,
+  rules: TurnRules,
+): Successor | "key_gone" | undefined {
   let { secret } = presented;
   let keyId = -1;
   for (let generation = presented.generation; generation < state.generation; generation++) {

@@ -121,7 +121,8 @@ export function createTurning(dependencies: TurningDependencies) {
   async function turnBatch(batch: Waiting[]): Promise<void> {
     let open = batch;
     for (let round = 0; open.length > 0; round++) {
-      if (round > limits.turnRetriesMax) throw new DatabaseUnavailable("A session changes faster than it can be read");
+      if (round > limits.turnRetriesMax)
+        throw new DatabaseUnavailable("A session changes faster than it can be read");
       const groups = await readGroups(open);
       for (const group of groups) decideGroup(group, dependencies);
       const results = await write(groups);
@@ -130,7 +131,8 @@ export function createTurning(dependencies: TurningDependencies) {
       for (const group of groups) {
         const first = results[at];
         at += group.statements.length;
-        if (first !== undefined && group.statements.length > 0 && first.changes === 0) open.push(...group.waiting);
+        if (first !== undefined && group.statements.length > 0 && first.changes === 0)
+          open.push(...group.waiting);
         else settle(group);
       }
     }
@@ -145,7 +147,9 @@ export function createTurning(dependencies: TurningDependencies) {
       else others.push(waiting);
     }
     // In the order of the ids, so that two nodes lock rows in the same order and never wait for each other in a ring.
-    const sorted = [...bySession.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, waiting]) => waiting);
+    const sorted = [...bySession.entries()]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([, waiting]) => waiting);
     const rows = await database.each<TurnRow>(sorted.map(([first]) => selectForTurn(sessionIdOf(first))));
     return sorted.map((waiting, index) => ({
       waiting,
@@ -192,7 +196,7 @@ function decideGroup(group: Group, dependencies: TurningDependencies): void {
   let state = initial;
   let ip = null as string | null;
   for (const waiting of group.waiting) {
-    const decision = decideTurn(state, presentedBy(waiting), at, rulesFor(waiting, at, dependencies));
+    const decision = decideTurn(state, presentedBy(waiting), rulesFor(waiting, at, dependencies));
     if (decision.act === "turn") {
       state = decision.next;
       ip = waiting.request.ip ?? null;
@@ -226,9 +230,11 @@ function presentedBy({ parts, request, attempt }: Waiting) {
 function rulesFor(waiting: Waiting, at: number, { settings, refreshTokens }: TurningDependencies) {
   const { sessionId } = waiting.parts;
   return {
+    now: at,
     graceSeconds: settings.refreshGraceSeconds,
     idleSeconds: settings.appIdleSeconds,
-    restoreWindowOpen: settings.restoreWindowUntil !== undefined && at < Date.parse(settings.restoreWindowUntil),
+    restoreWindowOpen:
+      settings.restoreWindowUntil !== undefined && at < Date.parse(settings.restoreWindowUntil),
     currentKeyId: refreshTokens.currentKeyId,
     nextSecret: (from: { keyId: number; generation: number; secret: Buffer }) =>
       refreshTokens.nextSecret({ ...from, sessionId }),
@@ -303,7 +309,10 @@ function outcomeOf(
   return {
     outcome: decision.act === "turn" ? "turned" : "replayed",
     refreshToken: encodeSuccessor(decision.successor, waiting.parts.sessionId, dependencies.refreshTokens),
-    refreshExpiresAt: Math.min(row.expires_at, state.lastUsedAt + dependencies.settings.appIdleSeconds * 1000),
+    refreshExpiresAt: Math.min(
+      row.expires_at,
+      state.lastUsedAt + dependencies.settings.appIdleSeconds * 1000,
+    ),
     session: {
       sessionId: idFromBytes(row.id),
       userId: idFromBytes(row.user_id),

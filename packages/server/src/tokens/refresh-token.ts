@@ -82,7 +82,12 @@ export function createRefreshTokens(keys: RefreshKeys) {
      * secret[g+1] = HMAC(K[key id], session id | g+1 | secret[g]).
      * Undefined when the key is no longer among the master secrets, or the generations are used up.
      */
-    nextSecret(parts: { keyId: number; sessionId: Buffer; generation: number; secret: Buffer }): Buffer | undefined {
+    nextSecret(parts: {
+      keyId: number;
+      sessionId: Buffer;
+      generation: number;
+      secret: Buffer;
+    }): Buffer | undefined {
       const key = keys.byId.get(parts.keyId);
       if (key === undefined || parts.generation >= GENERATION_MAX) return undefined;
       const input = Buffer.allocUnsafe(52);

@@ -1,0 +1,273 @@
+import assert from "node:assert/strict";
+import { createSecretKey } from "node:crypto";
+import { describe, test } from "node:test";
+import { hmacSha256, sha256 } from "../primitives/digest.ts";
+import { createRefreshTokens } from "../tokens/refresh-token.ts";
+import { ATTEMPT_SECONDS, decideTurn, type Presented, type TurnRules, type TurnState } from "./turn.ts";
+
+const HOUR = 3_600_000;
+const START = 1_790_000_000_000;
+const sessionId = Buffer.alloc(16, 7);
+
+const keys = createRefreshTokens({
+  currentId: 1,
+  byId: new Map([1, 2].map((id) => [id, { chain: key(`chain ${id}`), tag: key(`tag ${id}`) }])),
+});
+
+function key(text: string) {
+  return createSecretKey(sha256(text));
+}
+
+const rules: TurnRules = {
+  now: START,
+  graceSeconds: 30,
+  idleSeconds: 14 * 24 * 3600,
+  restoreWindowOpen: false,
+  currentKeyId: 1,
+  nextSecret: (from) => keys.nextSecret({ ...from, sessionId }),
+};
+
+const at = (now: number, base: TurnRules = rules): TurnRules => ({ ...base, now });
+
+const attemptOf = (device: string, secret: Buffer) => hmacSha256(key(device), secret).subarray(0, 16);
+
+/** A session that has turned `turns` times, a minute apart, the last time at START, by a device with attempt keys. */
+function turned(turns: number, withAttempts = true) {
+  const secrets = [sha256("first")];
+  let state: TurnState = {
+    clientId: "app",
+    dpopThumbprint: undefined,
+    revokedAt: undefined,
+    endReason: undefined,
+    expiresAt: START + 180 * 24 * HOUR,
+    lastUsedAt: START - turns * 60_000,
+    generation: 0,
+    digest: sha256(secrets[0] as Buffer),
+    recent: [],
+  };
+  for (let generation = 0; generation < turns; generation++) {
+    const decision = decideTurn(
+      state,
+      token(generation),
+      at(START - (turns - 1 - generation) * 60_000, rules),
+    );
+    assert.equal(decision.act, "turn");
+    if (decision.act !== "turn") continue;
+    secrets.push(decision.successor.secret);
+    state = decision.next;
+  }
+  function token(generation: number, change: Partial<Presented> = {}): Presented {
+    const secret = secrets[generation] ?? sha256(`made up ${generation}`);
+    const attempt = withAttempts ? attemptOf("owner", secret) : undefined;
+    return { generation, secret, clientId: "app", dpopThumbprint: undefined, attempt, ...change };
+  }
+  return { state, secrets, token };
+}
+
+describe("rule 1: another client or another key", () => {
+  test("RFC 6749 §6: refuses a refresh token issued to another client, and ends nothing", () => {
+    const { state, token } = turned(6);
+    for (const generation of [0, 3, 5, 6, 7]) {
+      assert.deepEqual(decideTurn(state, token(generation, { clientId: "other" }), at(START, rules)), {
+        act: "refuse",
+        reason: "wrong_client",
+      });
+    }
+  });
+
+  test("RFC 9449 §5: refuses a bound token without its key, and an unbound one with a key, and ends nothing", () => {
+    const { state, token } = turned(6);
+    const bound = { ...state, dpopThumbprint: "thumb" };
+    for (const generation of [0, 5, 6]) {
+      for (const [row, dpopThumbprint] of [
+        [bound, undefined],
+        [bound, "other"],
+        [state, "thumb"],
+      ] as const) {
+        const decision = decideTurn(row, token(generation, { dpopThumbprint }), at(START, rules));
+        assert.deepEqual(decision, { act: "refuse", reason: "wrong_key" });
+      }
+    }
+    assert.equal(decideTurn(bound, token(6, { dpopThumbprint: "thumb" }), at(START, rules)).act, "turn");
+  });
+});
+
+describe("rule 2: a session that is over", () => {
+  test("refuses every generation with the reason, and writes nothing", () => {
+    const { state, token } = turned(6);
+    const cases = [
+      [{ revokedAt: START - 1, endReason: "signed_out" }, START, "revoked"],
+      [{ revokedAt: START - 1, endReason: "reused" }, START, "reused"],
+      [{ expiresAt: START }, START, "expired"],
+      [{ expiresAt: START - 1 }, START, "expired"],
+      [{}, START + rules.idleSeconds * 1000 + 1, "idle"],
+    ] as const;
+    for (const [change, time, reason] of cases) {
+      for (const generation of [0, 3, 5, 6, 7]) {
+        const decision = decideTurn({ ...state, ...change }, token(generation), at(time, rules));
+        assert.deepEqual(decision, { act: "refuse", reason });
+      }
+    }
+  });
+
+  test("at the last moment of idleness and of the absolute end it still turns", () => {
+    const { state, token } = turned(6);
+    assert.equal(decideTurn(state, token(6), at(START + rules.idleSeconds * 1000, rules)).act, "turn");
+    assert.equal(decideTurn({ ...state, expiresAt: START + 1 }, token(6), at(START, rules)).act, "turn");
+  });
+
+  test("the absolute end is never moved by a turn", () => {
+    const { state, token } = turned(6);
+    const decision = decideTurn(state, token(6), at(START + HOUR, rules));
+    assert.equal(decision.act === "turn" && decision.next.expiresAt, state.expiresAt);
+  });
+
+  test("there is no such session: unknown", () => {
+    const { token } = turned(1);
+    assert.deepEqual(decideTurn(undefined, token(1), at(START, rules)), {
+      act: "refuse",
+      reason: "unknown_session",
+    });
+  });
+});
+
+describe("rule 3: the current token", () => {
+  test("turns: the next generation, a derived secret, the digest of it alone, four supersessions at most", () => {
+    const { state, token, secrets } = turned(6);
+    const decision = decideTurn(state, token(6), at(START + HOUR, rules));
+    assert.ok(decision.act === "turn");
+    const expected = keys.nextSecret({ keyId: 1, sessionId, generation: 6, secret: secrets[6] as Buffer });
+    assert.deepEqual(decision.successor, { keyId: 1, generation: 7, secret: expected });
+    assert.deepEqual(decision.next.digest, sha256(expected as Buffer));
+    assert.deepEqual(
+      decision.next.recent.map((entry) => entry.generation),
+      [6, 5, 4, 3],
+    );
+    assert.equal(decision.next.recent[0]?.supersededAt, START + HOUR);
+    assert.equal(decision.next.lastUsedAt, START + HOUR);
+  });
+
+  test("a clock that was set back does not move the last use back", () => {
+    const { state, token } = turned(2);
+    const decision = decideTurn(state, token(2), at(START - HOUR, rules));
+    assert.equal(decision.act === "turn" && decision.next.lastUsedAt, state.lastUsedAt);
+  });
+
+  test("a secret that the row does not know is refused and ends nothing, tag or no tag", () => {
+    const { state, token } = turned(2);
+    const decision = decideTurn(state, token(2, { secret: sha256("forged") }), at(START, rules));
+    assert.deepEqual(decision, { act: "refuse", reason: "unknown_secret" });
+  });
+});
+
+describe("rules 4 and 5: a token that was replaced", () => {
+  test("every combination of age, distance and attempt key is answered as the design says", () => {
+    const { state, token } = turned(6);
+    const graceMs = rules.graceSeconds * 1000;
+    let seen = 0;
+    for (const generation of [0, 1, 2, 3, 4, 5]) {
+      const remembered = generation >= 2;
+      const supersededAt = START - (5 - generation) * 60_000;
+      for (const age of [
+        -HOUR,
+        0,
+        graceMs,
+        graceMs + 1,
+        HOUR,
+        ATTEMPT_SECONDS * 1000 - 1,
+        ATTEMPT_SECONDS * 1000,
+      ]) {
+        for (const attempt of ["same", "other", "none"] as const) {
+          const presented = token(generation);
+          const change = {
+            same: {},
+            other: { attempt: attemptOf("thief", presented.secret) },
+            none: { attempt: undefined },
+          }[attempt];
+          const decision = decideTurn(state, { ...presented, ...change }, at(supersededAt + age, rules));
+          const expected = !remembered
+            ? "end"
+            : age <= graceMs
+              ? "replay"
+              : attempt !== "same"
+                ? "end"
+                : generation === 5 && age < ATTEMPT_SECONDS * 1000
+                  ? "replay"
+                  : "refuse";
+          assert.equal(decision.act, expected, `generation ${generation}, age ${age}, attempt ${attempt}`);
+          if (decision.act === "refuse") assert.equal(decision.reason, "superseded");
+          if (decision.act === "end") assert.equal(decision.reason, "reused");
+          seen++;
+        }
+      }
+    }
+    assert.equal(seen, 6 * 7 * 3);
+  });
+
+  test("a replay hands out the current successor, derived again from any remembered ancestor", () => {
+    const { state, token, secrets } = turned(6);
+    for (const generation of [2, 3, 4, 5]) {
+      const decision = decideTurn(state, token(generation), at(START - (5 - generation) * 60_000, rules));
+      assert.deepEqual(decision, {
+        act: "replay",
+        successor: { keyId: 1, generation: 6, secret: secrets[6] },
+      });
+    }
+  });
+
+  test("a grace of 0 seconds forgives the same millisecond and no more", () => {
+    const { state, token } = turned(2, false);
+    const strict = { ...rules, graceSeconds: 0 };
+    assert.equal(decideTurn(state, token(1), at(START, strict)).act, "replay");
+    assert.equal(decideTurn(state, token(1), at(START + 1, strict)).act, "end");
+  });
+
+  test("a supersession without an attempt key is never matched by a request without one", () => {
+    const { state, token } = turned(2, false);
+    assert.equal(decideTurn(state, token(1), at(START + HOUR, rules)).act, "end");
+  });
+
+  test("a remembered generation with a secret that does not lead to the current one ends the session", () => {
+    const { state, token } = turned(6);
+    const decision = decideTurn(state, token(5, { secret: sha256("forged") }), at(START, rules));
+    assert.deepEqual(decision, { act: "end", reason: "reused" });
+  });
+
+  test("turns made under different master secrets still lead forward", () => {
+    const { state, token } = turned(2);
+    const after = decideTurn(state, token(2), at(START, { ...rules, currentKeyId: 2 }));
+    assert.ok(after.act === "turn" && after.successor.keyId === 2);
+    const replay = decideTurn(after.next, token(1), at(START, rules));
+    assert.deepEqual(replay, { act: "replay", successor: after.successor });
+  });
+
+  test("when the key of a step is gone, nothing is handed out and nobody is signed out", () => {
+    const { state, token } = turned(2);
+    const without = { ...rules, nextSecret: () => undefined };
+    assert.deepEqual(decideTurn(state, token(1), at(START, without)), {
+      act: "refuse",
+      reason: "unknown_secret",
+    });
+  });
+});
+
+describe("rule 6: a token newer than the row", () => {
+  test("is refused and ends nothing", () => {
+    const { state, token } = turned(2);
+    assert.deepEqual(decideTurn(state, token(9), at(START, rules)), {
+      act: "refuse",
+      reason: "newer_generation",
+    });
+  });
+
+  test("is adopted in a restore window, and turns from there", () => {
+    const { state, token } = turned(2);
+    const decision = decideTurn(state, token(9), at(START, { ...rules, restoreWindowOpen: true }));
+    assert.ok(decision.act === "turn" && decision.adopted);
+    assert.equal(decision.successor.generation, 10);
+    assert.deepEqual(
+      decision.next.recent.map((entry) => entry.generation),
+      [9],
+    );
+  });
+});
