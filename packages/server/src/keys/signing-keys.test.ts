@@ -446,6 +446,17 @@ test("a damaged next key is reported, never signs, and is replaced by a rotation
   );
 });
 
+test("rotate --now goes past a damaged next key to a fresh one", async (t) => {
+  const house = await openHouse(t);
+  const keys = await started(house);
+  const before = keys.current("ES256").id;
+  const damaged = sql`UPDATE signing_keys SET sealed_private_key = ${Buffer.alloc(100)} WHERE state = 'next'`;
+  await house.test.database.batch([damaged]);
+  const [outcome] = await keys.rotate({ now: true });
+  assert.ok(outcome?.outcome === "rotated");
+  assert.deepEqual([outcome.from, outcome.to], [before, keys.current("ES256").id]);
+});
+
 test("a damaged public half of a retiring key is not published, and the rest is", async (t) => {
   const house = await openHouse(t);
   const keys = await started(house);

@@ -26,7 +26,7 @@ export interface SigningKeys {
   /**
    * Lets the next key of each algorithm sign, and makes a new next one.
    * @param options.now does not wait until verifiers know the next key: some will fail until they fetch the key
-   *   set again. For a key that has leaked.
+   *   set again. The key that signed until now is still published, so that its tokens go on.
    * @throws WrongSetting when no master secret opens the keys
    */
   rotate(options?: { now?: boolean; algorithm?: SigningAlgorithm }): Promise<RotateOutcome[]>;
