@@ -1,0 +1,285 @@
+import assert from "node:assert/strict";
+import { argon2Sync, scryptSync } from "node:crypto";
+import { after, describe, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { hashSync as bcryptHash } from "@node-rs/bcrypt";
+import fc from "fast-check";
+import type { HashJob, HashReply } from "./hash-protocol.ts";
+import { createHashThreads, type HashThreads } from "./hash-threads.ts";
+import { recogniseHash } from "./password-hashes.ts";
+import { createPasswords } from "./password-hashing.ts";
+
+const settings = { passwordMemoryKib: 7168, passwordPasses: 1, passwordHashesConcurrentMax: 1 };
+const passwords = createPasswords({ settings });
+after(() => passwords.close());
+
+const b64 = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64").replaceAll("=", "");
+const salt = Buffer.from("0123456789abcdef");
+
+async function hashOf(password: string): Promise<string> {
+  const hashed = await passwords.hash(password);
+  assert.equal(hashed.outcome, "hashed");
+  return hashed.outcome === "hashed" ? hashed.hash : "";
+}
+
+const match = (rehash: boolean) => ({ outcome: "match", rehash });
+const mismatch = { outcome: "mismatch" };
+
+describe("password hashing", () => {
+  test("a new hash is an Argon2id PHC string with the parameters of the settings, and never the same twice", async () => {
+    const first = await hashOf("correct horse");
+    assert.match(first, /^\$argon2id\$v=19\$m=7168,t=1,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$/);
+    assert.notEqual(first, await hashOf("correct horse"));
+    assert.deepEqual(await passwords.verify("correct horse", first), match(false));
+    assert.deepEqual(await passwords.verify("correct hors", first), mismatch);
+    assert.deepEqual(await passwords.verify("", first), mismatch);
+  });
+
+  test("RFC 9106 §5.3: the Argon2id of the thread is the one of node:crypto", async () => {
+    const parameters = {
+      message: "pässwörd",
+      nonce: salt,
+      memory: 64,
+      passes: 3,
+      parallelism: 4,
+      tagLength: 24,
+    };
+    for (const kind of ["argon2id", "argon2i", "argon2d"] as const) {
+      const digest = argon2Sync(kind, parameters);
+      const stored = `$${kind}$v=19$m=64,t=3,p=4$${b64(salt)}$${b64(digest)}`;
+      assert.deepEqual(recogniseHash(stored), { ok: true, kind, cost: { memoryKib: 64, workKib: 192 } });
+      assert.deepEqual(await passwords.verify("pässwörd", stored), match(true));
+      assert.deepEqual(await passwords.verify("passwörd", stored), mismatch);
+    }
+  });
+
+  test("a hash that is cheaper than the settings, in memory or passes, is to be replaced", async () => {
+    const weak = createPasswords({ settings: { ...settings, passwordMemoryKib: 7169 } });
+    const slow = createPasswords({ settings: { ...settings, passwordPasses: 2 } });
+    const hash = await hashOf("correct horse");
+    assert.deepEqual(await weak.verify("correct horse", hash), match(true));
+    assert.deepEqual(await slow.verify("correct horse", hash), match(true));
+    await Promise.all([weak.close(), slow.close()]);
+  });
+
+  test("RFC 7914: an scrypt hash from elsewhere verifies, also one of more than node's 32 MiB", async () => {
+    for (const ln of [4, 16]) {
+      const digest = scryptSync("pleaseletmein", salt, 32, { N: 2 ** ln, r: 8, p: 1, maxmem: 2 ** 28 });
+      const stored = `$scrypt$ln=${ln},r=8,p=1$${b64(salt)}$${b64(digest)}`;
+      assert.equal(recogniseHash(stored).ok, true);
+      assert.deepEqual(await passwords.verify("pleaseletmein", stored), match(true));
+      assert.deepEqual(await passwords.verify("pleaseletmeout", stored), mismatch);
+    }
+  });
+
+  test("bcrypt hashes of all three letters verify, and are to be replaced", async () => {
+    for (const version of ["2a", "2b", "2y"] as const) {
+      const stored = bcryptHash("correct horse", { cost: 4, version });
+      assert.equal(recogniseHash(stored).ok, true);
+      assert.deepEqual(await passwords.verify("correct horse", stored), match(true));
+      assert.deepEqual(await passwords.verify("wrong horse", stored), mismatch);
+    }
+  });
+
+  test("bcrypt: a password of more than 72 bytes matches by its first 72, and then its hash is kept", async () => {
+    const stored = bcryptHash(`${"x".repeat(72)}tail`, { cost: 4 });
+    assert.deepEqual(await passwords.verify(`${"x".repeat(72)}slip`, stored), match(false));
+    assert.deepEqual(await passwords.verify("x".repeat(71), stored), mismatch);
+    const whole = bcryptHash("x".repeat(72), { cost: 4 });
+    assert.deepEqual(await passwords.verify("x".repeat(72), whole), match(true));
+  });
+
+  test("a NUL counts like any other character", async () => {
+    const ours = await hashOf("correct\0horse");
+    assert.deepEqual(await passwords.verify("correct\0horse", ours), match(false));
+    assert.deepEqual(await passwords.verify("correct\0house", ours), mismatch);
+    const foreign = bcryptHash("correct", { cost: 4 });
+    assert.deepEqual(await passwords.verify("correct\0horse", foreign), mismatch);
+  });
+
+  test("RFC 8265 §4.2.2: one password in two Unicode spellings is one password; ² is not 2", async () => {
+    const composed = await hashOf("fa\u00e7ade12");
+    assert.deepEqual(await passwords.verify("fac\u0327ade12", composed), match(false));
+    const square = await hashOf("passwort²");
+    assert.deepEqual(await passwords.verify("passwort2", square), mismatch);
+  });
+
+  test("what can be nobody's password is a mismatch after the same work", async () => {
+    const hash = await hashOf("not a password");
+    for (const text of ["\ud800".repeat(9), "x".repeat(1025), "é".repeat(600), "x".repeat(1_000_000)]) {
+      assert.deepEqual(await passwords.verify(text, hash), mismatch);
+      assert.deepEqual(await passwords.verifyNothing(text), mismatch);
+      await assert.rejects(passwords.hash(text));
+    }
+  });
+
+  test("verifying nothing is the same work as verifying a hash of the current parameters", async () => {
+    const jobs: HashJob[] = [];
+    const threads: HashThreads = {
+      async run(job): Promise<HashReply> {
+        jobs.push(job);
+        return { digest: new Uint8Array(32) };
+      },
+      close: async () => {},
+      count: () => 0,
+      kill: async () => {},
+    };
+    const counted = createPasswords({ settings, threads });
+    await counted.verify("correct horse", await hashOf("correct horse"));
+    await counted.verifyNothing("correct horse");
+    const work = jobs.map((job) => ({ ...job, salt: "salt" in job ? job.salt.length : 0 }));
+    assert.equal(work.length, 2);
+    assert.deepEqual(work[0], work[1]);
+  });
+
+  test("a stored text that is no hash is an error that does not repeat it", async () => {
+    await assert.rejects(passwords.verify("correct horse", "plaintext-password"), (error: Error) => {
+      assert.ok(!error.message.includes("plaintext-password"));
+      return true;
+    });
+  });
+});
+
+describe("recognising hashes", () => {
+  const hash = (text: string) => recogniseHash(text);
+  const ok = `${b64(salt)}$${b64(Buffer.alloc(32, 7))}`;
+
+  test("hashes that would stall a thread or take more than 1 GiB are refused with a sentence", () => {
+    for (const text of [
+      `$argon2id$v=19$m=1048577,t=1,p=1$${ok}`,
+      `$argon2id$v=19$m=19456,t=100000,p=1$${ok}`,
+      `$argon2id$v=19$m=4294967295,t=4294967295,p=255$${ok}`,
+      `$scrypt$ln=21,r=8,p=1$${ok}`,
+      `$scrypt$ln=31,r=1073741823,p=1$${ok}`,
+      `$scrypt$ln=10,r=8,p=100000$${ok}`,
+      `$2b$16$${"a".repeat(53)}`,
+      `$2b$31$${"a".repeat(53)}`,
+    ]) {
+      const found = hash(text);
+      assert.equal(found.ok, false, text);
+      assert.match(found.ok ? "" : found.problem, /^This .+\.$/);
+    }
+    assert.equal(hash(`$argon2id$v=19$m=1048576,t=4,p=4$${ok}`).ok, true);
+    assert.equal(hash(`$scrypt$ln=20,r=8,p=1$${ok}`).ok, true);
+    assert.equal(hash(`$2b$15$${"a".repeat(53)}`).ok, true);
+  });
+
+  test("malformed and unknown hashes are refused with a sentence that does not repeat them", () => {
+    for (const text of [
+      "",
+      "secret-text",
+      "5f4dcc3b5aa765d61d8327deb882cf99",
+      `$argon2id$v=16$m=19456,t=2,p=1$${ok}`,
+      `$argon2id$m=19456,t=2,p=1$${ok}`,
+      `$argon2id$v=19$m=7,t=2,p=1$${ok}`,
+      `$argon2id$v=19$m=19456,t=0,p=1$${ok}`,
+      `$argon2id$v=19$m=19456,t=2,p=0$${ok}`,
+      `$argon2id$v=19$m=19456,t=2,p=1,keyid=AA$${ok}`,
+      `$argon2id$v=19$m=19456,t=2,p=1$${b64(salt)}$`,
+      `$argon2id$v=19$m=19456,t=2,p=1$AAAA$${b64(Buffer.alloc(32))}`,
+      `$argon2id$v=19$m=19456,t=2,p=1$${ok}=`,
+      `$argon2id$v=19$m=19456,t=2,p=1$${ok}\n`,
+      `$scrypt$ln=0,r=8,p=1$${ok}`,
+      `$scrypt$ln=16,r=1,p=1$${ok}`,
+      "$2b$03$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+      "$2x$10$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+      "$2b$10$short",
+      `$argon2id$${"$".repeat(1_000_000)}`,
+    ]) {
+      const found = hash(text);
+      assert.equal(found.ok, false, text.slice(0, 80));
+      assert.ok(!found.ok && !found.problem.includes("secret-text"));
+    }
+  });
+
+  test("any text is answered, none throws", () => {
+    const part = fc.constantFrom(
+      "$",
+      "argon2id",
+      "v=19",
+      "m=19456,t=2,p=1",
+      "scrypt",
+      "ln=1,r=8,p=1",
+      "2b",
+      "10",
+      "AAAA",
+      "\0",
+      "",
+    );
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.string({ unit: "binary" }),
+          fc.array(part).map((parts) => parts.join("")),
+        ),
+        (text) => {
+          const found = recogniseHash(text);
+          return found.ok || found.problem.length > 0;
+        },
+      ),
+    );
+  });
+});
+
+describe("hashing threads", () => {
+  const job = (memoryKib = 7168): HashJob => ({
+    kind: "argon2id",
+    password: "correct horse",
+    salt: new Uint8Array(16),
+    digestBytes: 32,
+    memoryKib,
+    passes: 1,
+    lanes: 1,
+  });
+
+  test("start with the first job, never more than allowed, and what exceeds the queue is busy", async () => {
+    const threads = createHashThreads({ threadsMax: 2, waitingMax: 3 });
+    assert.equal(threads.count(), 0);
+    const replies = await Promise.all(Array.from({ length: 10 }, () => threads.run(job())));
+    assert.equal(threads.count(), 2);
+    // Two at work and three waiting: the other five came when the queue was full.
+    assert.equal(replies.filter((reply) => reply === "busy").length, 5);
+    const digests = replies.filter((reply) => reply !== "busy").map((reply) => JSON.stringify(reply));
+    assert.equal(new Set(digests).size, 1);
+    assert.notEqual(await threads.run(job()), "busy");
+    await threads.close();
+    assert.equal(threads.count(), 0);
+    await assert.rejects(threads.run(job()));
+  });
+
+  test("end after idleness and start again when there is work", async () => {
+    const threads = createHashThreads({ threadsMax: 1, waitingMax: 3, idleMilliseconds: 1 });
+    await threads.run(job());
+    for (let i = 0; i < 500 && threads.count() > 0; i++) await delay(2);
+    assert.equal(threads.count(), 0);
+    assert.notEqual(await threads.run(job()), "busy");
+    await threads.close();
+  });
+
+  test("a thread that dies fails its own job only and is replaced", async () => {
+    const threads = createHashThreads({ threadsMax: 1, waitingMax: 3 });
+    await threads.run(job());
+    const broken = assert.rejects(threads.run(job(65536)), /ended before its work was done/);
+    const next = threads.run(job());
+    await threads.kill();
+    await broken;
+    assert.ok("digest" in ((await next) as object));
+    await threads.close();
+  });
+
+  test("a job that the algorithm refuses is answered with a failure, and the thread lives", async () => {
+    const threads = createHashThreads({ threadsMax: 1, waitingMax: 3 });
+    const reply = await threads.run(job(1));
+    assert.ok(reply !== "busy" && "failure" in reply);
+    assert.ok("digest" in ((await threads.run(job())) as object));
+    await threads.close();
+  });
+
+  test("closing rejects what waits", async () => {
+    const threads = createHashThreads({ threadsMax: 1, waitingMax: 5 });
+    const all = [job(65536), job(), job()].map((each) => threads.run(each));
+    const settled = Promise.allSettled(all);
+    await threads.close();
+    assert.deepEqual(new Set((await settled).map(({ status }) => status)), new Set(["rejected"]));
+  });
+});
