@@ -1,0 +1,43 @@
+/** Fetch handlers (Deno, Bun, workers, Next.js routes): `protect(guard, (request, { identity }) => new Response())`. */
+import { admit, type RouteRequirement } from "./admission.ts";
+import type { Guard } from "./guard.ts";
+import type { Identity } from "./identity.ts";
+import { type Refusal, refusalBody } from "./refusal.ts";
+
+type Handler<I, Rest extends readonly unknown[]> = (
+  request: Request,
+  context: { readonly identity: I },
+  ...rest: Rest
+) => Response | Promise<Response>;
+type Protected<Rest extends readonly unknown[]> = (request: Request, ...rest: Rest) => Promise<Response>;
+
+/** The answer to a refused request. */
+export function refusalResponse(refusal: Refusal): Response {
+  return Response.json(refusalBody(refusal), { status: refusal.status, headers: refusal.headers });
+}
+
+/**
+ * A fetch handler that calls yours only for requests with a good token; whatever else the platform hands over
+ * (environment, context) is passed on behind the identity.
+ */
+export function protect<Rest extends readonly unknown[]>(
+  guard: Guard,
+  handler: Handler<Identity | undefined, Rest>,
+  requirement: RouteRequirement & { optional: true },
+): Protected<Rest>;
+export function protect<Rest extends readonly unknown[]>(
+  guard: Guard,
+  handler: Handler<Identity, Rest>,
+  requirement?: RouteRequirement,
+): Protected<Rest>;
+export function protect<Rest extends readonly unknown[]>(
+  guard: Guard,
+  handler: Handler<never, Rest>,
+  requirement?: RouteRequirement,
+): Protected<Rest> {
+  return async function keyturnGuard(request, ...rest) {
+    const admission = await admit(guard, request.headers.get("authorization") ?? undefined, requirement);
+    if (!admission.ok) return refusalResponse(admission.refusal);
+    return handler(request, { identity: admission.identity as never }, ...rest);
+  };
+}

@@ -1,0 +1,42 @@
+/** Hono 4: `app.get("/photos", protect(guard, { scopes: ["photos:read"] }), handler)`. */
+import { admit, type RouteRequirement } from "./admission.ts";
+import type { Guard } from "./guard.ts";
+import type { Identity } from "./identity.ts";
+import { refusalBody } from "./refusal.ts";
+
+/** For `new Hono<{ Variables: GuardVariables }>()`: then `c.get("identity")` is typed. */
+export type GuardVariables = { identity: Identity };
+/** The same where routes are protected with `optional: true`. */
+export type OptionalGuardVariables = { identity: Identity | undefined };
+
+/** What is needed of Hono's context; Hono itself is not imported. */
+export type GuardedContext = {
+  readonly req: { header(name: string): string | undefined };
+  set(key: "identity", value: Identity): void;
+  body(body: string, status: 400 | 401 | 403 | 503, headers: Record<string, string>): Response;
+};
+export type HonoMiddleware = (
+  // biome-ignore lint/suspicious/noExplicitAny: a context of any variables; what is used of it is GuardedContext
+  context: any,
+  next: () => Promise<void>,
+) => Promise<Response | undefined>;
+
+/**
+ * Middleware that lets only requests with a good token through and sets `identity` on the context.
+ *
+ * Put CORS in front of it: a preflight (OPTIONS) carries no token and is refused like any other request without one.
+ */
+export function protect(guard: Guard, requirement?: RouteRequirement): HonoMiddleware {
+  return async function keyturnGuard(context: GuardedContext, next) {
+    const pending = admit(guard, context.req.header("authorization"), requirement);
+    const admission = pending instanceof Promise ? await pending : pending;
+    if (!admission.ok) {
+      const { refusal } = admission;
+      const headers = { ...refusal.headers, "Content-Type": "application/json; charset=utf-8" };
+      return context.body(JSON.stringify(refusalBody(refusal)), refusal.status, headers);
+    }
+    if (admission.identity !== undefined) context.set("identity", admission.identity);
+    await next();
+    return undefined;
+  };
+}

@@ -1,0 +1,159 @@
+import { type Algorithm, allAlgorithms, isAlgorithm } from "./algorithms.ts";
+import { type Fetch, parseSafeUrl } from "./bounded-fetch.ts";
+import type { TokenType } from "./claims.ts";
+import type { GuardEvent } from "./events.ts";
+import type { ResourceCredentials } from "./feed-request.ts";
+import type { PublicJsonWebKey } from "./json-web-key.ts";
+import type { FeedPolicy } from "./requirement.ts";
+import type { Follow } from "./source-feed.ts";
+
+export type PublicKeySet = { readonly keys: readonly PublicJsonWebKey[] };
+
+/** Keys and revocations without a network, for a guard in the issuer's own process. */
+export type GuardSource = {
+  jwks(): PublicKeySet | Promise<PublicKeySet>;
+  /** Calls the listener when the keys changed; returns what ends that. */
+  onKeysChanged?(listener: () => void): () => void;
+  /** Hands on the feed, a snapshot first; returns what ends that. */
+  follow?: Follow;
+};
+
+export type GuardOptions = {
+  /** The exact `iss` of the tokens. Metadata and keys are found from it. */
+  readonly issuer: string;
+  /** One of these must be in `aud`. */
+  readonly audience: string | readonly string[];
+  /** Credentials of the registered resource; with them the guard follows the revocation feed. */
+  readonly resource?: ResourceCredentials | undefined;
+  /** What to do with good tokens while the feed is broken. Default "accept". */
+  readonly whenFeedBroken?: FeedPolicy | undefined;
+  /** The feed is broken when nothing was heard for this long. Default 5. */
+  readonly feedStaleAfterSeconds?: number | undefined;
+  /** Allowed difference between the clocks. Default 5, at most 300. */
+  readonly clockToleranceSeconds?: number | undefined;
+  /** Default: every asymmetric one that the guard knows. */
+  readonly algorithms?: readonly Algorithm[] | undefined;
+  /**
+   * Default "at+jwt" (RFC 9068). "any" also takes tokens whose `typ` is JWT or absent, for other issuers; ID tokens
+   * and logout tokens are then told by their claims (`nonce`, `at_hash`, `c_hash`, `s_hash`, `events`).
+   */
+  readonly tokenType?: TokenType | undefined;
+  /** Where the keys are, when there is no metadata to ask. */
+  readonly jwksUri?: string | undefined;
+  /** Verified tokens remembered. Default 10,000; 0 turns it off. */
+  readonly cacheTokensMax?: number | undefined;
+  readonly source?: GuardSource | undefined;
+  /** For special runtimes and tests. */
+  readonly fetch?: Fetch | undefined;
+  /** Milliseconds since 1970; for tests. */
+  readonly now?: (() => number) | undefined;
+  /** Told of refusals, key fetches and the feed's ups and downs; never sees a token. */
+  readonly onEvent?: ((event: GuardEvent) => void) | undefined;
+};
+
+/** Options with every default filled in. */
+export type GuardSettings = Readonly<{
+  issuer: string;
+  audiences: ReadonlySet<string>;
+  resource: ResourceCredentials | undefined;
+  whenFeedBroken: FeedPolicy;
+  feedStaleAfterSeconds: number;
+  clockToleranceSeconds: number;
+  algorithms: ReadonlySet<Algorithm>;
+  tokenType: TokenType;
+  jwksUri: string | undefined;
+  cacheTokensMax: number;
+}>;
+
+const show = (value: unknown) => JSON.stringify(value) ?? String(value);
+
+type Range = { readonly value: number | undefined; readonly fallback: number; readonly max: number };
+
+function readNumber(name: string, { value, fallback, max }: Range): number {
+  if (value === undefined) return fallback;
+  if (typeof value === "number" && value >= 0 && value <= max) return value;
+  throw new TypeError(`createGuard: ${name} takes a number from 0 to ${max}; got ${show(value)}.`);
+}
+
+function readIssuer({ issuer, source }: GuardOptions): string {
+  if (typeof issuer !== "string" || issuer === "") {
+    throw new TypeError(`createGuard: issuer takes the exact iss of your tokens; got ${show(issuer)}.`);
+  }
+  if (source !== undefined) return issuer;
+  const { search, hash } = parseSafeUrl(issuer, "createGuard: issuer");
+  // RFC 8414 §2: the issuer identifier "has no query or fragment components".
+  if (search !== "" || hash !== "")
+    throw new TypeError("createGuard: issuer takes no query and no fragment.");
+  return issuer;
+}
+
+function readAudiences({ audience }: GuardOptions): ReadonlySet<string> {
+  const audiences = new Set(typeof audience === "string" ? [audience] : audience);
+  if (audiences.size === 0 || [...audiences].some((one) => typeof one !== "string" || one === "")) {
+    throw new TypeError("createGuard: audience takes the name of this API, or a list of names; got none.");
+  }
+  return audiences;
+}
+
+function readAlgorithms({ algorithms = allAlgorithms }: GuardOptions): ReadonlySet<Algorithm> {
+  const unknown = algorithms.filter((name) => !isAlgorithm(name));
+  if (unknown.length > 0 || algorithms.length === 0) {
+    const got = unknown.length > 0 ? unknown.join(", ") : "an empty list";
+    throw new TypeError(`createGuard: algorithms takes any of ${allAlgorithms.join(", ")}; got ${got}.`);
+  }
+  return new Set(algorithms);
+}
+
+function readChoice<T extends string>(name: string, value: T | undefined, choices: readonly [T, ...T[]]): T {
+  if (value === undefined) return choices[0];
+  if (choices.includes(value)) return value;
+  throw new TypeError(`createGuard: ${name} takes ${choices.map(show).join(" or ")}; got ${show(value)}.`);
+}
+
+function readResource({ resource }: GuardOptions): ResourceCredentials | undefined {
+  if (resource === undefined) return undefined;
+  const { id, secret } = resource;
+  if (typeof id === "string" && id !== "" && typeof secret === "string" && secret !== "")
+    return { id, secret };
+  // The values stay out of the message: one of them is a secret.
+  throw new TypeError("createGuard: resource takes the id and the secret that `keyturn client add` printed.");
+}
+
+/**
+ * Fills in the defaults.
+ *
+ * @throws TypeError that names the option, what it got and what it takes.
+ */
+export function readOptions(options: GuardOptions): GuardSettings {
+  const whenFeedBroken = readChoice<FeedPolicy>("whenFeedBroken", options.whenFeedBroken, [
+    "accept",
+    "refuse",
+  ]);
+  const resource = readResource(options);
+  if (whenFeedBroken === "refuse" && resource === undefined && options.source?.follow === undefined) {
+    throw new TypeError('createGuard: whenFeedBroken "refuse" needs a feed to follow; give `resource` too.');
+  }
+  const { jwksUri, feedStaleAfterSeconds: stale } = options;
+  if (jwksUri !== undefined) parseSafeUrl(jwksUri, "createGuard: jwksUri");
+  if (stale === 0) throw new TypeError("createGuard: feedStaleAfterSeconds takes more than 0.");
+  return {
+    issuer: readIssuer(options),
+    audiences: readAudiences(options),
+    resource,
+    whenFeedBroken,
+    feedStaleAfterSeconds: readNumber("feedStaleAfterSeconds", { value: stale, fallback: 5, max: 3600 }),
+    clockToleranceSeconds: readNumber("clockToleranceSeconds", {
+      value: options.clockToleranceSeconds,
+      fallback: 5,
+      max: 300,
+    }),
+    algorithms: readAlgorithms(options),
+    tokenType: readChoice<TokenType>("tokenType", options.tokenType, ["at+jwt", "any"]),
+    jwksUri,
+    cacheTokensMax: readNumber("cacheTokensMax", {
+      value: options.cacheTokensMax,
+      fallback: 10_000,
+      max: 1_000_000,
+    }),
+  };
+}

@@ -1,0 +1,86 @@
+import { type Algorithm, isAlgorithm } from "./algorithms.ts";
+import { decodeBase64url } from "./base64url.ts";
+import type { RefusalReason } from "./refusal-reason.ts";
+
+/** Longest access token that is looked at, in characters. */
+export const tokenCharactersMax = 16_384;
+
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+export type TokenHeader = {
+  readonly algorithm: Algorithm;
+  readonly keyId: string | undefined;
+  readonly type: string | undefined;
+};
+
+export type DecodedToken = {
+  readonly ok: true;
+  readonly header: TokenHeader;
+  readonly signingInput: Uint8Array<ArrayBuffer>;
+  readonly signature: Uint8Array<ArrayBuffer>;
+  /** Still encoded: nothing of it is parsed before the signature has been verified. */
+  readonly payload: string;
+};
+
+export type Undecodable = { readonly ok: false; readonly reason: RefusalReason };
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const encoder = new TextEncoder();
+const failure = (reason: RefusalReason): Undecodable => ({ ok: false, reason });
+const malformed = failure("malformed");
+
+/** Base64url text to a JSON object; undefined when it is anything else. */
+export function decodeJsonObject(text: string): JsonObject | undefined {
+  const bytes = decodeBase64url(text);
+  if (bytes === undefined) return undefined;
+  try {
+    const value: unknown = JSON.parse(utf8.decode(bytes));
+    return typeof value === "object" && value !== null && !Array.isArray(value)
+      ? (value as JsonObject)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function readHeader(encoded: string, allowed: ReadonlySet<Algorithm>): TokenHeader | Undecodable {
+  const header = decodeJsonObject(encoded);
+  if (header === undefined) return malformed;
+  // RFC 7515 §4.1.11: "If any of the listed extension Header Parameters are not understood and supported by the
+  // recipient, then the JWS is invalid." None is understood here, and an empty or odd list is invalid anyway.
+  // `b64` (RFC 7797) must be listed in `crit`; it is refused alone too.
+  if (header.crit !== undefined || header.b64 !== undefined) return failure("critical_header");
+  const { alg, kid, typ } = header;
+  // RFC 8725 §3.1: "Libraries MUST enable the caller to specify a supported set of algorithms and MUST NOT use
+  // any other algorithms."
+  if (!isAlgorithm(alg) || !allowed.has(alg)) return failure("algorithm_not_allowed");
+  if (kid !== undefined && typeof kid !== "string") return malformed;
+  if (typ !== undefined && typeof typ !== "string") return malformed;
+  // `jwk`, `jku`, `x5u` and `x5c` are never read: keys come from the issuer alone (RFC 8725 §3.10).
+  return { algorithm: alg, keyId: kid, type: typ };
+}
+
+/** Takes a compact JWS apart (RFC 7515 §3.1) without believing any of it. */
+export function decodeToken(token: string, allowed: ReadonlySet<Algorithm>): DecodedToken | Undecodable {
+  if (typeof token !== "string") return malformed;
+  if (token.length > tokenCharactersMax) return failure("too_long");
+  const firstDot = token.indexOf(".");
+  const lastDot = token.lastIndexOf(".");
+  const secondDot = token.indexOf(".", firstDot + 1);
+  if (firstDot === -1 || secondDot === -1) return malformed;
+  if (secondDot !== lastDot) {
+    // Five parts are a JWE (RFC 7516 §3.1): an access token that the API cannot be meant to read.
+    return token.split(".").length === 5 ? failure("encrypted") : malformed;
+  }
+  const header = readHeader(token.slice(0, firstDot), allowed);
+  if ("ok" in header) return header;
+  const signature = decodeBase64url(token.slice(lastDot + 1));
+  if (signature === undefined || signature.length === 0) return malformed;
+  return {
+    ok: true,
+    header,
+    signingInput: encoder.encode(token.slice(0, lastDot)),
+    signature,
+    payload: token.slice(firstDot + 1, lastDot),
+  };
+}
