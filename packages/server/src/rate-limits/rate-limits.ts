@@ -1,0 +1,146 @@
+import type { KeyObject } from "node:crypto";
+import type { Clock } from "../primitives/clock.ts";
+import { hmacSha256 } from "../primitives/digest.ts";
+import type { Database } from "../storage/database.ts";
+import {
+  type BucketRow,
+  deleteFullRows,
+  giveBack,
+  keepUntil,
+  selectBuckets,
+  takeOne,
+} from "./rate-limits.sql.ts";
+import type { RateRule } from "./rules.ts";
+
+/** One bucket: a rule, and what it is counted for (an account, an address, both). */
+export interface Bucket {
+  readonly rule: RateRule;
+  readonly subject: string;
+}
+
+export type Consumed =
+  | { readonly allowed: true }
+  /** `rule`: the one that allows the next attempt last. */
+  | { readonly allowed: false; readonly retryAfterSeconds: number; readonly rule: RateRule };
+
+export type RateLimits = ReturnType<typeof createRateLimits>;
+
+interface Dependencies {
+  readonly database: Database;
+  readonly clock: Clock;
+  /** `secrets.key("rate-limit")`: the table then does not tell which names and addresses were tried. */
+  readonly key: KeyObject;
+}
+
+const ID_BYTES = 16;
+const ROWS_PER_DELETE = 1000;
+
+/**
+ * Limits by the generic cell rate algorithm (ITU-T I.371): a bucket is one number, the time at which it is full
+ * again. It needs no job that fills it, and a row that says nothing any more can be deleted at any time.
+ */
+export function createRateLimits({ database, clock, key }: Dependencies) {
+  const idOf = (kind: string, subject: string) =>
+    hmacSha256(key, `${kind}\0${subject}`).subarray(0, ID_BYTES);
+  const bucketId = ({ rule, subject }: Bucket) => idOf(rule.name, subject);
+
+  /** How long until the bucket holds one again, 0 when it does. Milliseconds. */
+  function waitOf({ rule }: Bucket, fullAt: number, now: number): number {
+    return Math.max(0, fullAt - latest(rule, now));
+  }
+
+  async function longestWait(buckets: readonly Bucket[], now: number): Promise<Consumed> {
+    const ids = buckets.map(bucketId);
+    const rows = await database.all<BucketRow>(selectBuckets(ids));
+    const fullAt = new Map(rows.map((row) => [hex(row.id), row.full_at]));
+    let wait = 0;
+    let rule: RateRule | undefined;
+    for (const [index, bucket] of buckets.entries()) {
+      const found = waitOf(bucket, fullAt.get(hex(ids[index] as Buffer)) ?? 0, now);
+      if (found > wait) [wait, rule] = [found, bucket.rule];
+    }
+    return rule === undefined
+      ? { allowed: true }
+      : { allowed: false, retryAfterSeconds: Math.ceil(wait / 1000), rule };
+  }
+
+  function takeStatement(bucket: Bucket, now: number) {
+    const { rule } = bucket;
+    return takeOne({
+      id: bucketId(bucket),
+      now,
+      intervalMs: rule.seconds * 1000,
+      latestMs: latest(rule, now),
+    });
+  }
+
+  function refundStatements(buckets: readonly Bucket[]) {
+    const now = clock.now();
+    return buckets.map((bucket) =>
+      giveBack({ id: bucketId(bucket), now, intervalMs: bucket.rule.seconds * 1000 }),
+    );
+  }
+
+  /**
+   * Takes one from each bucket, or from none. A refusal that a look can tell writes nothing: a flood costs reads.
+   * Always name buckets in the same order of rules, so that two transactions never wait for each other.
+   */
+  async function consumeAll(buckets: readonly Bucket[]): Promise<Consumed> {
+    const now = clock.now();
+    const seen = await longestWait(buckets, now);
+    if (!seen.allowed) return seen;
+    const results = await database.batch(buckets.map((bucket) => takeStatement(bucket, now)));
+    const taken = buckets.filter((_, index) => results[index]?.changes === 1);
+    if (taken.length === buckets.length) return { allowed: true };
+    // Others were first since we looked. What was taken in vain goes back: the attempt does not take place.
+    if (taken.length > 0) await database.batch(refundStatements(taken));
+    const refused = buckets.filter((bucket) => !taken.includes(bucket));
+    const waiting = await longestWait(refused, now);
+    const [first] = refused;
+    return waiting.allowed && first ? { allowed: false, retryAfterSeconds: 1, rule: first.rule } : waiting;
+  }
+
+  return {
+    /** Takes one from the bucket of a rule and a subject, atomically: of any number at once, at most the burst win. */
+    consume: (rule: RateRule, subject: string): Promise<Consumed> => consumeAll([{ rule, subject }]),
+    consumeAll,
+
+    /** Puts one back into each bucket, for an attempt that turned out to be no guess. */
+    async refund(buckets: readonly Bucket[]): Promise<void> {
+      await database.batch(refundStatements(buckets));
+    },
+    /** The same as statements, for a transaction of another room. */
+    refundStatements,
+
+    /** How long until the next attempt would be allowed; 0 when it is now. Takes nothing. */
+    async retryAfterSeconds(rule: RateRule, subject: string): Promise<number> {
+      const seen = await longestWait([{ rule, subject }], clock.now());
+      return seen.allowed ? 0 : seen.retryAfterSeconds;
+    },
+
+    /** A mark on a subject that fades after `seconds`, as a statement for a transaction of another room. */
+    rememberStatement(subject: string, seconds: number) {
+      return keepUntil(idOf("remembered", subject), clock.now() + seconds * 1000);
+    },
+    /** Whether the subject has a mark that has not faded. One look at one key, whatever the answer. */
+    async isRemembered(subject: string): Promise<boolean> {
+      const [row] = await database.all<BucketRow>(selectBuckets([idOf("remembered", subject)]));
+      return row !== undefined && row.full_at > clock.now();
+    },
+
+    /** Deletes up to a thousand rows that say nothing any more; how many. Call again while it is a thousand. */
+    async deleteFull(): Promise<number> {
+      const [result] = await database.batch([deleteFullRows(clock.now(), ROWS_PER_DELETE)]);
+      return result?.changes ?? 0;
+    },
+  };
+}
+
+/** A bucket that is full by then holds at least one now. */
+function latest(rule: RateRule, now: number): number {
+  return now + (rule.burst - 1) * rule.seconds * 1000;
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex");
+}

@@ -1,0 +1,26 @@
+/** How often something may be tried: `burst` times at once, and one more every `seconds`. */
+export interface RateRule {
+  /** Part of the key of each bucket: a changed name forgets all its buckets. */
+  readonly name: string;
+  readonly burst: number;
+  readonly seconds: number;
+}
+
+/**
+ * Every limit against guessing. OWASP ASVS 5.0 §6.3.1 and NIST SP 800-63B §3.2.2 ask for one; none of these locks
+ * an account for the devices of its owner.
+ */
+export const rateRules = {
+  /** One account from one address: the limit that a person who mistypes can meet. */
+  signInFromAddress: { name: "sign-in-account-address", burst: 10, seconds: 30 },
+  /** All accounts from one address: one password tried on many names. A whole office may share an address. */
+  signInOfAddress: { name: "sign-in-address", burst: 100, seconds: 3 },
+  /** One account from all addresses that it has not signed in from before: a guesser with many addresses. */
+  signInFromNewAddresses: { name: "sign-in-account", burst: 50, seconds: 60 },
+  registration: { name: "registration-address", burst: 20, seconds: 60 },
+  /** Not a limit on people: how often the audit log repeats that somebody is being limited. */
+  limitedAudit: { name: "limited-audit", burst: 1, seconds: 3600 },
+} as const satisfies Record<string, RateRule>;
+
+/** For so long an address stays known to an account that signed in from it. */
+export const knownAddressSeconds = 90 * 24 * 60 * 60;
