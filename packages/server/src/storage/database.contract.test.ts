@@ -202,6 +202,14 @@ describe("the storage contract", () => {
     });
   }
 
+  test("a text whose parameter was refused works with a good one", async () => {
+    const statement = (value: unknown) =>
+      sql`UPDATE things SET amount = amount WHERE label = ${value as string}`;
+    await assert.rejects(database.batch([insert(700), statement(undefined)]), TypeError);
+    assert.deepEqual(await database.batch([statement("nobody")]), [{ rows: [], changes: 0 }]);
+    assert.equal(await amountOf(700), undefined);
+  });
+
   test("all, one and each refuse what changes rows", async () => {
     const statement = sql`DELETE FROM things WHERE id = ${1}`;
     await assert.rejects(database.all(statement), TypeError);

@@ -7,8 +7,11 @@ import type { StatementFailure } from "./statement-failed.ts";
 
 const STATEMENTS_MAX = 200;
 const CACHE_KIB = 16 * 1024;
+/** A log that once grew beyond this is cut to it when it starts again. */
+const LOG_KEPT_BYTES = 32 * 1024 * 1024;
 /** How long a write waits for the write of another process. */
 const WRITE_WAIT_MS = 10_000;
+const CHECKPOINT_WAIT_MS = 200;
 /** A read waits for nobody in WAL mode, except while another process opens or recovers the file. */
 const READ_WAIT_MS = 1_000;
 
@@ -26,6 +29,10 @@ export interface SqliteConnection {
   /** Runs a text without parameters or rows: BEGIN, COMMIT, a PRAGMA. */
   exec(text: string): void;
   readonly inTransaction: boolean;
+  /** How long the write-ahead log is, and how much of it is not yet in the database file. */
+  logBytes(): { log: number; waiting: number };
+  /** Moves all of the log into the file and starts it again, waiting a moment for whoever is in the way. */
+  forceCheckpoint(): void;
   close(): void;
 }
 
@@ -33,7 +40,10 @@ export interface SqliteConnection {
  * Opens a file and sets what every connection needs. A connection that writes makes the file when it is missing.
  * @throws what node:sqlite throws; `sqliteFailure` turns it into a sentence
  */
-export function openSqliteConnection(path: string, options: { readOnly: boolean }): SqliteConnection {
+export function openSqliteConnection(
+  path: string,
+  options: { readOnly: boolean; cacheKib?: number },
+): SqliteConnection {
   const db = new DatabaseSync(path, {
     readOnly: options.readOnly,
     timeout: options.readOnly ? READ_WAIT_MS : WRITE_WAIT_MS,
@@ -43,13 +53,18 @@ export function openSqliteConnection(path: string, options: { readOnly: boolean 
     defensive: true,
   });
   try {
-    db.exec(`PRAGMA trusted_schema = OFF; PRAGMA cache_size = -${CACHE_KIB}; PRAGMA mmap_size = 0;`);
+    db.exec(
+      `PRAGMA trusted_schema = OFF; PRAGMA cache_size = -${options.cacheKib ?? CACHE_KIB}; PRAGMA mmap_size = 0;`,
+    );
     if (!options.readOnly) {
       const mode = db.prepare("PRAGMA journal_mode = WAL").get()?.journal_mode;
       if (mode !== "wal")
         throw new Error(`the file system does not take a write-ahead log (it stays in ${mode})`);
       // FULL: the log is flushed at every commit. An acknowledged write survives a power cut.
-      db.exec("PRAGMA synchronous = FULL");
+      // Moving the log into the file is not the commit's business: see sqlite-checkpoints.ts.
+      db.exec(
+        `PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = ${LOG_KEPT_BYTES}`,
+      );
     }
     db.prepare("SELECT count(*) FROM sqlite_schema").get();
   } catch (error) {
@@ -62,6 +77,8 @@ export function openSqliteConnection(path: string, options: { readOnly: boolean 
 function connectionOf(db: DatabaseSync): SqliteConnection {
   const prepared = new Map<string, Prepared>();
   const changedSoFar = db.prepare("SELECT total_changes() AS n", { returnArrays: true });
+  const logState = db.prepare("PRAGMA wal_checkpoint(NOOP)", { returnArrays: true });
+  const [pageBytes] = db.prepare("PRAGMA page_size", { returnArrays: true }).get() as unknown as [number];
   const totalChanges = () => (changedSoFar.get() as unknown as [number])[0];
 
   function prepare(text: string): Prepared {
@@ -94,6 +111,18 @@ function connectionOf(db: DatabaseSync): SqliteConnection {
     exec: (text) => db.exec(text),
     get inTransaction() {
       return db.isTransaction;
+    },
+    logBytes() {
+      const [, log, moved] = logState.get() as unknown as [number, number, number];
+      return { log: log * pageBytes, waiting: (log - moved) * pageBytes };
+    },
+    forceCheckpoint() {
+      db.exec(`PRAGMA busy_timeout = ${CHECKPOINT_WAIT_MS}`);
+      try {
+        db.exec("PRAGMA wal_checkpoint(RESTART)");
+      } finally {
+        db.exec(`PRAGMA busy_timeout = ${WRITE_WAIT_MS}`);
+      }
     },
     close() {
       prepared.clear();

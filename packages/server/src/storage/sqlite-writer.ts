@@ -1,7 +1,9 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
-import type { Result, Value } from "./database.ts";
+import type { Result } from "./database.ts";
+import { createCheckpoints } from "./sqlite-checkpoints.ts";
 import { openSqliteConnection, type SqliteConnection, sqliteFailure } from "./sqlite-connection.ts";
-import type { Failure, Reply, Request, Statements } from "./sqlite-protocol.ts";
+import { type Failure, type Reply, type Request, replyOf } from "./sqlite-protocol.ts";
+import { createStatementDecoder, type TextAndParameters } from "./sqlite-statements.ts";
 
 /**
  * The thread that owns the write connection, so that a flush to disk never stops the event loop.
@@ -14,17 +16,13 @@ const BATCHES_PER_COMMIT_MAX = 64;
 
 interface Batch {
   id: number;
-  statements: Statement[];
-}
-
-interface Statement {
-  text: string;
-  parameters: Value[];
+  statements: TextAndParameters[];
 }
 
 const port = parentPort as MessagePort;
 const { path } = workerData as { path: string };
-const texts = new Map<number, string>();
+const checkpoints = createCheckpoints(path);
+const decode = createStatementDecoder();
 let connection: SqliteConnection | undefined;
 
 try {
@@ -39,15 +37,27 @@ function onMessage(first: Request): void {
   let request: Request | undefined = first;
   while (request !== undefined) {
     if (request.kind === "batch") {
-      const { batches, next } = collectBatches({ id: request.id, statements: statementsOf(request) });
+      const { batches, next } = collectBatches({ id: request.id, statements: decode(request.statements) });
       port.postMessage(runBatches(batches));
+      lookAtLog();
       request = next;
     } else {
       port.postMessage([runOther(request)]);
+      if (request.kind === "commit") lookAtLog();
       // Nothing is listened to any more: the thread ends by itself, after its last message has left.
       if (request.kind === "close") port.off("message", onMessage);
       request = receive();
     }
+  }
+}
+
+// After the replies have left: whoever waits for this commit does not wait for the log.
+function lookAtLog(): void {
+  if (connection === undefined || connection.inTransaction) return;
+  try {
+    checkpoints.afterCommit(connection);
+  } catch (error) {
+    afterFailure(error);
   }
 }
 
@@ -61,7 +71,7 @@ function collectBatches(first: Batch): { batches: Batch[]; next: Request | undef
   while (batches.length < BATCHES_PER_COMMIT_MAX) {
     next = receive();
     if (next === undefined || next.kind !== "batch") break;
-    batches.push({ id: next.id, statements: statementsOf(next) });
+    batches.push({ id: next.id, statements: decode(next.statements) });
     next = undefined;
   }
   return { batches, next };
@@ -87,9 +97,9 @@ function runBatches(batches: Batch[]): Reply[] {
 function runBatch(db: SqliteConnection, batch: Batch, shared: boolean): Reply {
   if (shared) db.exec("SAVEPOINT batch");
   try {
-    const results = runStatements(db, batch.statements);
+    const reply = replyOf(batch.id, runStatements(db, batch.statements));
     if (shared) db.exec("RELEASE batch");
-    return { id: batch.id, results };
+    return reply;
   } catch (error) {
     const failure = sqliteFailure(error, path);
     if (!shared || failure.kind === "unavailable" || !db.inTransaction) throw error;
@@ -101,11 +111,12 @@ function runBatch(db: SqliteConnection, batch: Batch, shared: boolean): Reply {
 function runOther(request: Exclude<Request, { kind: "batch" }>): Reply {
   const { id, kind } = request;
   try {
-    if (kind === "run") return { id, results: runStatements(opened(), statementsOf(request)) };
+    if (kind === "run") return replyOf(id, runStatements(opened(), decode(request.statements)));
     if (kind === "begin") opened().exec("BEGIN IMMEDIATE");
     if (kind === "commit") opened().exec("COMMIT");
     if (kind === "rollback" && connection?.inTransaction) connection.exec("ROLLBACK");
     if (kind === "close") {
+      checkpoints.end();
       connection?.close();
       connection = undefined;
     }
@@ -135,16 +146,6 @@ function afterFailure(error: unknown): Failure {
   return failure;
 }
 
-/** Texts instead of numbers. Done as messages arrive, in their order: a later one may forget what this one needs. */
-function statementsOf({ texts: added, forget, numbers, parameters }: Statements): Statement[] {
-  if (forget) texts.clear();
-  for (const [number, text] of added ?? []) texts.set(number, text);
-  return numbers.map((number, index) => ({
-    text: texts.get(number) as string,
-    parameters: parameters[index] ?? [],
-  }));
-}
-
-function runStatements(db: SqliteConnection, statements: Statement[]): Result[] {
+function runStatements(db: SqliteConnection, statements: readonly TextAndParameters[]): Result[] {
   return statements.map(({ text, parameters }) => db.run(text, parameters));
 }

@@ -146,7 +146,7 @@ describe("SQLite", () => {
       release?.();
       await tx.run(
         raw(
-          "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000) SELECT max(i) FROM n",
+          "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000) SELECT max(i) FROM n",
         ),
       );
     });
@@ -158,6 +158,26 @@ describe("SQLite", () => {
     assert.equal(await countIn(database), 6);
     assert.equal(deaths.length, 1);
     await database.close();
+  });
+
+  test("the log is moved into the file while writes go on, and is gone after closing", async () => {
+    const path = newPath();
+    const database = await openWithTable(path);
+    let longest = 0;
+    for (let i = 0; i < 400; i++) {
+      await database.batch([
+        sql`INSERT INTO notes (id, body) VALUES (${i % 8}, ${Buffer.alloc(250_000, i)})
+        ON CONFLICT (id) DO UPDATE SET body = excluded.body`,
+      ]);
+      longest = Math.max(longest, statSync(`${path}-wal`).size);
+    }
+    assert.ok(longest < 80_000_000, `100 MB were written, the log grew to ${longest} bytes`);
+    assert.ok(longest > 8_000_000, `the log grew to ${longest} bytes only: nothing was tried`);
+    await database.close();
+    assert.equal(statSync(`${path}-wal`, { throwIfNoEntry: false }), undefined);
+    const again = await open(path);
+    assert.equal(await countIn(again), 8);
+    await again.close();
   });
 
   test("another process may write the same file at the same time", async () => {

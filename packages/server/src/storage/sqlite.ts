@@ -78,8 +78,9 @@ function databaseOf(parts: {
     async close() {
       if (closed) return;
       closed = true;
-      await writes.close();
+      // The last connection to close moves the log into the file and removes it; one that only reads cannot.
       reader?.close();
+      await writes.close();
     },
     killWriter: () => writes.kill(),
   };
