@@ -38,6 +38,7 @@ export const settingsSchema = z.strictObject({
   secret: z.string().min(1).optional(),
   port: z.number().int().min(0).max(65535).default(3000),
   host: z.string().min(1).default("127.0.0.1"),
+  metrics: z.enum(["loopback", "open", "off"]).default("loopback"),
   trustedProxies: z.number().int().min(0).max(5).default(0),
   registration: z.enum(["open", "off"]).default("open"),
   accessTokenSeconds: seconds(60, limits.accessTokenSecondsMax).default(600),
@@ -99,6 +100,11 @@ export const settingNotes: Readonly<Record<SettingName, SettingNotes>> = {
     takes: "a whole number from 0 to 65535",
   },
   host: { about: "The address to listen on.", variable: "HOST", takes: "a host name or an IP address" },
+  metrics: {
+    about: "Who may read GET /metrics: callers on this machine, anyone, or nobody.",
+    variable: "KEYTURN_METRICS",
+    takes: "loopback, open or off",
+  },
   trustedProxies: {
     about: "How many proxies in front of this server add to X-Forwarded-For. 0: the header is ignored.",
     variable: "KEYTURN_TRUSTED_PROXIES",
@@ -186,4 +192,57 @@ export function isLoopback(hostname: string): boolean {
 /** A setting that stops the start: one line that names it, what it got, and what it takes. */
 export class WrongSetting extends Error {
   override readonly name = "WrongSetting";
+}
+
+/** Settings with what depends on other settings filled in. */
+export interface ResolvedSettings extends Settings {
+  readonly issuer: string;
+  readonly audience: string;
+  readonly database: string;
+}
+
+/**
+ * Checks settings and fills in the defaults.
+ * @param nameOf how to call a setting in an error: by its environment variable, when it came from there
+ * @throws WrongSetting one line for each wrong setting: its name, what it got (never a secret), what it takes
+ */
+export function parseSettings(
+  input: unknown,
+  nameOf: (name: string) => string = (name) => name,
+): ResolvedSettings {
+  const parsed = settingsSchema.safeParse(input);
+  if (!parsed.success) throw new WrongSetting(describeWrong(parsed.error, input, nameOf));
+  const settings = parsed.data;
+  if (settings.appIdleSeconds > settings.appAbsoluteSeconds) {
+    throw new WrongSetting(
+      `${nameOf("appIdleSeconds")} is ${settings.appIdleSeconds}, more than ${nameOf("appAbsoluteSeconds")} (${settings.appAbsoluteSeconds}); it takes at most that.`,
+    );
+  }
+  const issuer = settings.issuer ?? `http://localhost:${settings.port}`;
+  return {
+    ...settings,
+    issuer,
+    audience: settings.audience ?? issuer,
+    database: settings.database ?? `sqlite:${settings.data.replace(/\/+$/, "")}/keyturn.db`,
+  };
+}
+
+function describeWrong(error: z.ZodError, input: unknown, nameOf: (name: string) => string): string {
+  const lines = new Set<string>();
+  for (const issue of error.issues) {
+    if (issue.code === "unrecognized_keys") {
+      for (const name of issue.keys) lines.add(`There is no setting ${name}; docs/settings.md lists them.`);
+      continue;
+    }
+    const name = String(issue.path[0] ?? "");
+    const notes = settingNotes[name as SettingName] as SettingNotes | undefined;
+    if (notes === undefined) {
+      lines.add("The settings must be an object, as in { port: 3000 }.");
+      continue;
+    }
+    const got = (input as Record<string, unknown>)[name];
+    const shown = notes.secret ? "a wrong value (not shown)" : JSON.stringify(got)?.slice(0, 100);
+    lines.add(`${nameOf(name)} is ${shown}; it takes ${notes.takes}.`);
+  }
+  return [...lines].join("\n");
 }

@@ -1,8 +1,8 @@
 import type { Sql } from "sql-template-tag";
-import { type Id, idFromBytes, newId } from "../primitives/id.ts";
+import { firstIdAt, type Id, idFromBytes, newId } from "../primitives/id.ts";
 import { limits } from "../primitives/limits.ts";
 import type { Database } from "../storage/database.ts";
-import { insertEvent, selectEvents } from "./audit.sql.ts";
+import { deleteEventsOlderThan, insertEvent, selectEvents } from "./audit.sql.ts";
 import type { Actor, AuditEvent, AuditEventType, StoredAuditEvent } from "./events.ts";
 
 interface EventRow {
@@ -39,6 +39,11 @@ export function createAudit({ database }: { database: Database }) {
     }): Promise<StoredAuditEvent[]> {
       const rows = Math.min(filter.rows ?? limits.pageRowsMax, limits.pageRowsMax);
       return (await database.all<EventRow>(selectEvents({ ...filter, rows }))).map(fromRow);
+    },
+
+    /** @param before milliseconds since 1970 */
+    async deleteBefore(before: number): Promise<void> {
+      await database.batch([deleteEventsOlderThan(firstIdAt(before))]);
     },
   };
 }

@@ -46,6 +46,7 @@ interface Dependencies {
  */
 export function createRevocations({ database, clock, log }: Dependencies) {
   const followers = new Set<(event: FeedEvent) => void>();
+  const streams = new Set<() => void>();
   let position: number | undefined;
   let reading: Promise<void> | undefined;
   let again = false;
@@ -121,9 +122,17 @@ export function createRevocations({ database, clock, log }: Dependencies) {
       timer = setInterval(() => void wake(), pollMilliseconds);
       timer.unref();
     },
+    /** Ends the poll and every stream that follows. */
     stop(): void {
       clearInterval(timer);
       followers.clear();
+      for (const end of [...streams]) end();
+      streams.clear();
+    },
+    /** Has `end` called by `stop`. Returns what takes that back. */
+    onStop(end: () => void): () => void {
+      streams.add(end);
+      return () => void streams.delete(end);
     },
     wake,
     snapshot,

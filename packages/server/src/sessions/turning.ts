@@ -1,8 +1,9 @@
-import { createHmac, type KeyObject } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import type { Sql } from "sql-template-tag";
 import { insertEvent } from "../audit/audit.sql.ts";
 import type { AuditEvent } from "../audit/events.ts";
 import type { Settings } from "../config.ts";
+import { hmacSha256 } from "../primitives/digest.ts";
 import { idFromBytes, newId } from "../primitives/id.ts";
 import { limits } from "../primitives/limits.ts";
 import { type Database, DatabaseUnavailable, type Result } from "../storage/database.ts";
@@ -47,20 +48,33 @@ export type TurnOutcome =
   /** Too much waits already. Nothing was looked at; the client asks again. */
   | { readonly outcome: "busy" };
 
+export type Examination =
+  /** The current token, or one whose successor would be handed out again. */
+  | { readonly standing: "good"; readonly sessionId: string }
+  /** A token of this session that was replaced too long ago. */
+  | { readonly standing: "old"; readonly sessionId: string }
+  | { readonly standing: "over" }
+  | { readonly standing: "refused"; readonly reason: TurnRefusal | "malformed" };
+
 export interface TurningDependencies {
   readonly database: Database;
   readonly refreshTokens: RefreshTokens;
-  readonly attemptDigestKey: KeyObject;
+  /** The key that digests attempt keys, of the master secret that the presented token was made under. */
+  readonly attemptDigestKey: (keyId: number) => KeyObject;
   readonly settings: Pick<Settings, "refreshGraceSeconds" | "appIdleSeconds" | "restoreWindowUntil">;
   /** Called after a commit that ended a session. */
   readonly onEnded: () => void;
   readonly log: { warn(detail: object, message: string): void };
 }
 
-interface Waiting {
+/** A request whose token's tag has verified. */
+interface Checked {
   readonly request: TurnRequest;
   readonly parts: RefreshTokenParts;
   readonly attempt: Buffer | undefined;
+}
+
+interface Waiting extends Checked {
   readonly resolve: (outcome: TurnOutcome) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -96,7 +110,7 @@ export function createTurning(dependencies: TurningDependencies) {
     const attempt =
       request.attemptKey === undefined
         ? undefined
-        : createHmac("sha256", attemptDigestKey).update(request.attemptKey).digest().subarray(0, 16);
+        : hmacSha256(attemptDigestKey(parts.keyId), request.attemptKey).subarray(0, 16);
     return new Promise((resolve, reject) => {
       queue.push({ request, parts, attempt, resolve, reject });
       // After the input of this round of the event loop has been read: requests of the same moment come together.
@@ -174,8 +188,26 @@ export function createTurning(dependencies: TurningDependencies) {
     if (group.reusedBy !== undefined) onEnded();
   }
 
+  /** What a refresh token would be worth, without using it. */
+  async function examine(request: TurnRequest): Promise<Examination> {
+    const parts = refreshTokens.decode(request.token);
+    if (parts === undefined) return { standing: "refused", reason: "malformed" };
+    const [row] = await database.all<TurnRow>(selectForTurn(parts.sessionId));
+    const now = database.clock.now();
+    const waiting = { request, parts, attempt: undefined };
+    const rules = rulesFor(waiting, now, dependencies);
+    const decision = decideTurn(row && stateOf(row), presentedBy(waiting), rules);
+    const sessionId = idFromBytes(parts.sessionId);
+    if (decision.act === "turn" || decision.act === "replay") return { standing: "good", sessionId };
+    if (decision.act === "end" || decision.reason === "superseded") return { standing: "old", sessionId };
+    const { reason } = decision;
+    const over = reason === "revoked" || reason === "reused" || reason === "expired" || reason === "idle";
+    return over ? { standing: "over" } : { standing: "refused", reason };
+  }
+
   return {
     turn,
+    examine,
     /** Resolves when nothing waits any more. */
     async drained(): Promise<void> {
       while (running !== undefined) await running;
@@ -217,7 +249,7 @@ function decideGroup(group: Group, dependencies: TurningDependencies): void {
   }
 }
 
-function presentedBy({ parts, request, attempt }: Waiting) {
+function presentedBy({ parts, request, attempt }: Checked) {
   return {
     generation: parts.generation,
     secret: parts.secret,
@@ -227,7 +259,7 @@ function presentedBy({ parts, request, attempt }: Waiting) {
   };
 }
 
-function rulesFor(waiting: Waiting, at: number, { settings, refreshTokens }: TurningDependencies) {
+function rulesFor(waiting: Checked, at: number, { settings, refreshTokens }: TurningDependencies) {
   const { sessionId } = waiting.parts;
   return {
     now: at,

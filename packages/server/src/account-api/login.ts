@@ -1,0 +1,102 @@
+import { z } from "zod";
+import { Refusal } from "../errors.ts";
+import type { Answer, Endpoint, EndpointRequest } from "../http/endpoint.ts";
+import type { Metrics } from "../observability/metrics.ts";
+import type { Clock } from "../primitives/clock.ts";
+import { limits } from "../primitives/limits.ts";
+import type { AccessTokens } from "../tokens/access-token.ts";
+import type { IdTokens } from "../tokens/id-token.ts";
+import type { createSignIn } from "../users/sign-in.ts";
+import { loginReply } from "./schemas.ts";
+import { FIRST_PARTY_CLIENT, mintFor, secondsUntil } from "./tokens.ts";
+import { shownUser } from "./user.ts";
+
+/** Text that a person may have typed and another will read: no control characters, no half surrogate pairs. */
+export const shownText = (charactersMax: number) =>
+  z
+    .string()
+    .max(charactersMax)
+    .refine((text) => text.isWellFormed() && !/\p{Cc}/u.test(text), "takes text without control characters");
+
+const body = z.object({
+  username: z.string().min(1).max(limits.emailCharactersMax),
+  password: z.string().min(1).max(limits.passwordBytesMax),
+  device: shownText(limits.deviceCharactersMax).optional(),
+  mode: z.literal("token", 'takes "token"; cookies are not offered yet').optional(),
+});
+
+interface Dependencies {
+  readonly signIn: ReturnType<typeof createSignIn>;
+  readonly accessTokens: AccessTokens;
+  readonly idTokens: IdTokens;
+  readonly settings: { audience: string };
+  readonly clock: Clock;
+  readonly metrics: Pick<Metrics, "signedIn">;
+}
+
+/** POST /login: a password for a session. */
+export function loginEndpoint(dependencies: Dependencies): Endpoint {
+  const { signIn, accessTokens, idTokens, clock, metrics } = dependencies;
+
+  async function handle(request: EndpointRequest<z.infer<typeof body>>): Promise<Answer> {
+    const { username, password, device } = request.body;
+    const { ip, userAgent } = request;
+    const result = await signIn({ username, password, device, ip, userAgent, clientId: FIRST_PARTY_CLIENT });
+    metrics.signedIn(result.outcome);
+    switch (result.outcome) {
+      case "invalid_credentials":
+        throw new Refusal("invalid_credentials");
+      case "too_many_attempts":
+        throw new Refusal("too_many_attempts", {
+          headers: { "Retry-After": String(result.retryAfterSeconds) },
+        });
+      case "busy":
+        throw new Refusal("busy", { headers: { "Retry-After": "2" } });
+      case "signed_in":
+        break;
+    }
+    const { session, refreshToken, user } = result;
+    const facts = {
+      ...session,
+      sessionId: session.id,
+      roles: user.roles,
+      authenticatedAt: session.createdAt,
+    };
+    const access = mintFor(facts, { accessTokens, audience: dependencies.settings.audience });
+    const idToken = idTokens.mint({
+      subject: user.id,
+      clientId: session.clientId,
+      sessionId: session.id,
+      authenticatedAt: session.createdAt,
+      amr: session.amr,
+      accessToken: access.accessToken,
+      profile: {
+        preferred_username: user.username,
+        name: user.name,
+        email: user.email,
+        email_verified: user.email === undefined ? undefined : user.emailVerified,
+      },
+    });
+    const refreshExpiresIn = secondsUntil(session.idleEndsAt, clock);
+    const json = {
+      ...access,
+      refreshToken,
+      idToken,
+      refreshExpiresIn,
+      sessionId: session.id,
+      user: shownUser(user),
+    };
+    return { status: 200, json };
+  }
+
+  return {
+    method: "POST",
+    path: "/login",
+    summary: "Signs in with a username or e-mail address and a password",
+    access: "public",
+    body,
+    success: { status: 200, about: "Signed in", schema: loginReply },
+    refusals: ["invalid_credentials", "too_many_attempts", "busy"],
+    handle,
+  };
+}

@@ -1,0 +1,102 @@
+import { z } from "zod";
+import type { Settings } from "../config.ts";
+import { type RefreshRefusalReason, Refusal, refreshRefusalReasons } from "../errors.ts";
+import type { Answer, Endpoint, EndpointRequest } from "../http/endpoint.ts";
+import type { Metrics } from "../observability/metrics.ts";
+import { unreachable } from "../primitives/assert.ts";
+import type { Clock } from "../primitives/clock.ts";
+import { limits } from "../primitives/limits.ts";
+import type { TurnRefusal } from "../sessions/turn.ts";
+import type { Turning } from "../sessions/turning.ts";
+import type { AccessTokens } from "../tokens/access-token.ts";
+import { tokenReply } from "./schemas.ts";
+import { FIRST_PARTY_CLIENT, mintFor, secondsUntil } from "./tokens.ts";
+
+const body = z.object({ refreshToken: z.string().max(200) });
+
+interface Dependencies {
+  readonly turning: Turning;
+  readonly accessTokens: AccessTokens;
+  readonly settings: Pick<Settings, "audience"> & { audience: string };
+  readonly clock: Clock;
+  readonly metrics: Pick<Metrics, "turned">;
+}
+
+/** POST /refresh: one turn. */
+export function refreshEndpoint(dependencies: Dependencies): Endpoint {
+  const { turning, accessTokens, clock, metrics } = dependencies;
+  const { audience } = dependencies.settings;
+
+  async function handle(request: EndpointRequest<z.infer<typeof body>>): Promise<Answer> {
+    const attemptKey = request.header("idempotency-key");
+    if (
+      attemptKey !== undefined &&
+      (attemptKey === "" || attemptKey.length > limits.attemptKeyCharactersMax)
+    ) {
+      throw new Refusal("invalid_request", {
+        description: `Idempotency-Key takes 1 to ${limits.attemptKeyCharactersMax} characters.`,
+      });
+    }
+    const turn = await turning.turn({
+      token: request.body.refreshToken,
+      clientId: FIRST_PARTY_CLIENT,
+      attemptKey,
+      ip: request.ip,
+    });
+    metrics.turned(turn.outcome === "refused" ? turn.reason : turn.outcome);
+    if (turn.outcome === "busy") throw new Refusal("busy", { headers: { "Retry-After": "1" } });
+    if (turn.outcome === "refused") throw refusedTurn(turn.reason);
+    const { session, refreshToken, refreshExpiresAt } = turn;
+    const json = {
+      ...mintFor(session, { accessTokens, audience }),
+      refreshToken,
+      refreshExpiresIn: secondsUntil(refreshExpiresAt, clock),
+      sessionId: session.sessionId,
+    };
+    return { status: 200, json };
+  }
+
+  return {
+    method: "POST",
+    path: "/refresh",
+    summary: "Exchanges a refresh token for its successor and a fresh access token",
+    access: "public",
+    body,
+    requestHeaders: {
+      "Idempotency-Key": {
+        about:
+          "The client's attempt key: the same for every try with one token, known to nobody else. With it a lost reply can be fetched again for 24 hours.",
+      },
+    },
+    success: { status: 200, about: "The next refresh token and a fresh access token", schema: tokenReply },
+    refusals: ["invalid_refresh_token", "busy"],
+    handle,
+  };
+}
+
+export function refusedTurn(reason: TurnRefusal | "malformed"): Refusal {
+  const shown = publicReason(reason);
+  return new Refusal("invalid_refresh_token", { reason: shown, description: refreshRefusalReasons[shown] });
+}
+
+/** What the client is told. Which client or key a token belongs to is not for those who hold another one. */
+function publicReason(reason: TurnRefusal | "malformed"): RefreshRefusalReason {
+  switch (reason) {
+    case "malformed":
+    case "revoked":
+    case "reused":
+    case "superseded":
+    case "expired":
+      return reason;
+    case "idle":
+      return "expired";
+    case "unknown_session":
+    case "unknown_secret":
+    case "newer_generation":
+    case "wrong_client":
+    case "wrong_key":
+      return "unknown";
+    default:
+      return unreachable(reason);
+  }
+}

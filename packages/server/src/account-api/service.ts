@@ -1,0 +1,227 @@
+import { html } from "hono/html";
+import { z } from "zod";
+import type { ResolvedSettings } from "../config.ts";
+import { Refusal } from "../errors.ts";
+import { isLoopbackAddress } from "../http/address.ts";
+import type { Answer, Endpoint, EndpointRequest } from "../http/endpoint.ts";
+import type { SigningKeys } from "../keys/signing-keys.ts";
+import type { Metrics } from "../observability/metrics.ts";
+import { selectPosition } from "../sessions/revocations.sql.ts";
+import type { Database } from "../storage/database.ts";
+
+interface Dependencies {
+  readonly settings: ResolvedSettings;
+  readonly version: string;
+  readonly database: Database;
+  readonly signingKeys: Pick<SigningKeys, "jwks">;
+  readonly metrics: Metrics;
+  readonly openApi: () => string;
+  /** True once the server is stopping: a load balancer should send nothing more. */
+  readonly isStopping: () => boolean;
+}
+
+/** What programs around the server ask: who it is, how it is, which keys it signs with. */
+export function serviceEndpoints(dependencies: Dependencies): Endpoint[] {
+  return [
+    root(dependencies),
+    ...health(dependencies),
+    metricsEndpoint(dependencies),
+    openApiEndpoint(dependencies),
+    jwks(dependencies),
+    ...discovery(dependencies),
+  ];
+}
+
+function root({ settings, version }: Dependencies): Endpoint {
+  const { issuer } = settings;
+  const links = {
+    openapi: `${issuer}/openapi.json`,
+    discovery: `${issuer}/.well-known/openid-configuration`,
+    jwks: `${issuer}/.well-known/jwks.json`,
+    health: `${issuer}/healthz`,
+  };
+  return {
+    method: "GET",
+    path: "/",
+    summary: "Name, version and links",
+    access: "public",
+    success: {
+      status: 200,
+      about: "HTML for a browser, JSON for anything else",
+      schema: z.object({
+        name: z.string(),
+        version: z.string(),
+        issuer: z.string(),
+        links: z.record(z.string(), z.string()),
+      }),
+    },
+    refusals: [],
+    cache: "no-cache",
+    handle(request: EndpointRequest): Answer {
+      const wantsHtml = /\btext\/html\b/i.test(request.header("accept") ?? "");
+      if (!wantsHtml)
+        return {
+          status: 200,
+          json: { name: "Keyturn", version, issuer, links },
+          headers: { Vary: "Accept" },
+        };
+      const text = page({ version, issuer, links });
+      return { status: 200, text, headers: { "Content-Type": "text/html; charset=utf-8", Vary: "Accept" } };
+    },
+  };
+}
+
+function health({ database, isStopping }: Dependencies): Endpoint[] {
+  const schema = z.object({ status: z.string() });
+  return [
+    {
+      method: "GET",
+      path: "/healthz",
+      summary: "Whether the process is alive",
+      access: "public",
+      success: { status: 200, about: "It is", schema },
+      refusals: [],
+      handle: () => ({ status: 200, json: { status: "ok" } }),
+    },
+    {
+      method: "GET",
+      path: "/readyz",
+      summary: "Whether this node can serve: its database answers and it is not stopping",
+      access: "public",
+      success: { status: 200, about: "It can", schema },
+      refusals: ["unavailable"],
+      async handle() {
+        if (isStopping()) return { status: 503, json: { status: "stopping" } };
+        await database.one(selectPosition());
+        return { status: 200, json: { status: "ready" } };
+      },
+    },
+  ];
+}
+
+function metricsEndpoint({ settings, metrics }: Dependencies): Endpoint {
+  return {
+    method: "GET",
+    path: "/metrics",
+    summary: "Metrics in the Prometheus text format, for whom the setting `metrics` allows",
+    access: "public",
+    success: { status: 200, about: "Metrics", type: "text/plain" },
+    refusals: ["not_found"],
+    async handle(request: EndpointRequest): Promise<Answer> {
+      // A request that a proxy has forwarded did not come from this machine, whatever its socket says.
+      const isLocal = isLoopbackAddress(request.ip) && request.header("x-forwarded-for") === undefined;
+      if (settings.metrics === "off" || (settings.metrics === "loopback" && !isLocal))
+        throw new Refusal("not_found");
+      return { status: 200, text: await metrics.text(), headers: { "Content-Type": metrics.contentType } };
+    },
+  };
+}
+
+function openApiEndpoint({ openApi }: Dependencies): Endpoint {
+  return {
+    method: "GET",
+    path: "/openapi.json",
+    summary: "This API, described in OpenAPI 3.1",
+    access: "public",
+    success: { status: 200, about: "The document", type: "application/json" },
+    refusals: [],
+    cache: "public, max-age=300",
+    anyOrigin: true,
+    handle: () => ({ status: 200, text: openApi(), headers: { "Content-Type": "application/json" } }),
+  };
+}
+
+function jwks({ settings, signingKeys }: Dependencies): Endpoint {
+  return {
+    method: "GET",
+    path: "/.well-known/jwks.json",
+    summary: "The public keys that verify tokens, RFC 7517",
+    access: "public",
+    success: { status: 200, about: "The key set; 304 for one you have", type: "application/jwk-set+json" },
+    refusals: [],
+    cache: `public, max-age=${settings.jwksCacheSeconds}`,
+    anyOrigin: true,
+    handle(request: EndpointRequest): Answer {
+      const { body, etag } = signingKeys.jwks();
+      const headers = { ETag: etag };
+      // RFC 9110 §13.1.2
+      const known = request
+        .header("if-none-match")
+        ?.split(",")
+        .map((tag) => tag.trim().replace(/^W\//, ""));
+      if (known?.includes(etag) || known?.includes("*")) return { status: 304, headers };
+      return { status: 200, text: body, headers: { ...headers, "Content-Type": "application/jwk-set+json" } };
+    },
+  };
+}
+
+/** OpenID Connect Discovery 1.0 §3 and RFC 8414 §2, for the endpoints that exist. */
+function discovery({ settings }: Dependencies): Endpoint[] {
+  const { issuer } = settings;
+  const metadata = {
+    issuer,
+    jwks_uri: `${issuer}/.well-known/jwks.json`,
+    response_types_supported: [],
+    grant_types_supported: [],
+    subject_types_supported: ["public"],
+    id_token_signing_alg_values_supported: ["ES256"],
+    claims_supported: [
+      "sub",
+      "iss",
+      "aud",
+      "exp",
+      "iat",
+      "auth_time",
+      "amr",
+      "sid",
+      "at_hash",
+      "preferred_username",
+      "name",
+      "email",
+      "email_verified",
+    ],
+    // Ours: where guards follow revocations.
+    keyturn_revocation_feed: `${issuer}/revocations`,
+  };
+  const documents = [
+    ["/.well-known/openid-configuration", "OpenID Connect Discovery 1.0 §4"],
+    ["/.well-known/oauth-authorization-server", "RFC 8414 §3"],
+  ] as const;
+  return documents.map(([path, source]) => ({
+    method: "GET",
+    path,
+    summary: `Metadata by which clients and guards find everything else, ${source}`,
+    access: "public",
+    success: { status: 200, about: "The metadata", type: "application/json" },
+    refusals: [],
+    cache: `public, max-age=${settings.jwksCacheSeconds}`,
+    anyOrigin: true,
+    handle: () => ({ status: 200, json: metadata }),
+  }));
+}
+
+function page({
+  version,
+  issuer,
+  links,
+}: {
+  version: string;
+  issuer: string;
+  links: Record<string, string>;
+}): string {
+  const items = Object.entries(links).map(([name, href]) => html`<li><a href="${href}">${name}</a></li>`);
+  return String(html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Keyturn</title>
+</head>
+<body>
+<h1>Keyturn ${version}</h1>
+<p>The token and session server of <strong>${issuer}</strong>.</p>
+<ul>${items}</ul>
+</body>
+</html>
+`);
+}

@@ -1,0 +1,73 @@
+import type { z } from "zod";
+import type { Client } from "../clients/clients.ts";
+import type { RefusalCode } from "../errors.ts";
+import type { Session } from "../sessions/sessions.ts";
+
+/** What an endpoint is given: everything about the request that has been checked by its row in routes.ts. */
+export interface EndpointRequest<Body = unknown> {
+  readonly body: Body;
+  /** Parameters of the path. */
+  readonly path: Readonly<Record<string, string>>;
+  /** Query parameters; a repeated one has been refused. */
+  readonly query: Readonly<Record<string, string>>;
+  header(name: string): string | undefined;
+  /** The address that the request came from, behind as many proxies as the settings trust. */
+  readonly ip: string | undefined;
+  readonly userAgent: string | undefined;
+  /** Aborted when the caller is gone. */
+  readonly signal: AbortSignal;
+}
+
+/** A request with a good access token of a session that is not over. */
+export interface UserRequest<Body = unknown> extends EndpointRequest<Body> {
+  readonly session: Session;
+}
+
+/** A request that a registered resource has authenticated (HTTP Basic). */
+export interface ResourceRequest<Body = unknown> extends EndpointRequest<Body> {
+  readonly resource: Client;
+}
+
+export interface Answer {
+  readonly status: 200 | 201 | 204 | 304 | 503;
+  /** Sent as JSON. */
+  readonly json?: unknown;
+  /** JSON made already, or text of the type that the headers name. */
+  readonly text?: string;
+  readonly stream?: ReadableStream<Uint8Array>;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+interface EndpointBase {
+  readonly method: "GET" | "POST" | "DELETE";
+  /** As Hono writes it: /sessions/:id */
+  readonly path: string;
+  /** One sentence for the OpenAPI document and docs/endpoints.md. */
+  readonly summary: string;
+  /** The JSON body. Without one, a body is not read. */
+  readonly body?: z.ZodType;
+  /** The body may be left out altogether. */
+  readonly bodyOptional?: boolean;
+  readonly query?: Readonly<Record<string, { readonly about: string }>>;
+  readonly requestHeaders?: Readonly<Record<string, { readonly about: string }>>;
+  readonly success: {
+    readonly status: 200 | 201 | 204;
+    readonly about: string;
+    readonly schema?: z.ZodType;
+    readonly type?: string;
+  };
+  /** Codes of the catalogue that this endpoint itself may answer with, besides those every endpoint may. */
+  readonly refusals: readonly RefusalCode[];
+  /** Default: no-store. */
+  readonly cache?: string;
+  /** Whether pages of any origin may read the answer (public keys, discovery). Default: no. */
+  readonly anyOrigin?: boolean;
+}
+
+/** One row of the URL map. `access` says who may call, and so what the handler is given. */
+export type Endpoint = EndpointBase &
+  (
+    | { readonly access: "public"; handle(request: EndpointRequest<never>): Answer | Promise<Answer> }
+    | { readonly access: "user"; handle(request: UserRequest<never>): Answer | Promise<Answer> }
+    | { readonly access: "resource"; handle(request: ResourceRequest<never>): Answer | Promise<Answer> }
+  );

@@ -1,0 +1,65 @@
+/**
+ * Keyturn embedded in a Node process.
+ * @module
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Guard } from "@keyturn/guard";
+import { createApp } from "./app.ts";
+import type { ResolvedSettings, SettingsInput } from "./config.ts";
+import { fetchHandler } from "./fetch-handler.ts";
+import type { SigningKeys } from "./keys/signing-keys.ts";
+import type { ConnectionInfo } from "./routes.ts";
+import { nodeHandler } from "./server.ts";
+import type { Sessions } from "./sessions/sessions.ts";
+import type { Users } from "./users/users.ts";
+
+export type { AuditEvent, StoredAuditEvent } from "./audit/events.ts";
+export { type ResolvedSettings, type SettingsInput, WrongSetting } from "./config.ts";
+export type { KeyRecord, RotateOutcome } from "./keys/signing-key.ts";
+export type { ConnectionInfo } from "./routes.ts";
+export type { Session } from "./sessions/sessions.ts";
+export { DatabaseUnavailable } from "./storage/database.ts";
+export type { User } from "./users/user.ts";
+
+/** Keyturn, running in this process. */
+export interface Keyturn {
+  /** The settings with every default filled in. */
+  readonly settings: ResolvedSettings;
+  /**
+   * Answers a request whose path begins at Keyturn's own root (`/login`) or at the path of the issuer
+   * (`/auth/login` for an issuer `https://example.com/auth`). The second argument carries the caller's address,
+   * which the limits against guessing and the device list need: what @hono/node-server passes fits.
+   */
+  readonly fetch: (request: Request, connection?: ConnectionInfo) => Response | Promise<Response>;
+  /** The same for node:http and Express: `app.use("/auth", keyturn.nodeHandler)`, before any body parser. */
+  readonly nodeHandler: (incoming: IncomingMessage, outgoing: ServerResponse) => Promise<void>;
+  /** A guard in this process for the settings' audience. It follows revocations without a network. */
+  readonly guard: Guard;
+  /** A guard in this process for another audience. Close it when it is no longer needed. */
+  createGuard(audience: string | readonly string[]): Guard;
+  readonly users: Users;
+  readonly sessions: Sessions;
+  readonly keys: Pick<SigningKeys, "list" | "rotate">;
+  /** Lets what is under way end, then closes the database. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts Keyturn inside this process: opens its database and brings it up to date, opens its keys.
+ * @throws WrongSetting, DatabaseUnavailable with one sentence that says what to do
+ */
+export async function createKeyturn(settings: SettingsInput = {}): Promise<Keyturn> {
+  const app = await createApp(settings);
+  const fetch = fetchHandler(app);
+  return {
+    settings: app.settings,
+    fetch,
+    nodeHandler: nodeHandler(fetch),
+    guard: app.guard,
+    createGuard: app.localGuard,
+    users: app.users,
+    sessions: app.sessions,
+    keys: app.signingKeys,
+    close: app.close,
+  };
+}

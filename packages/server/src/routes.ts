@@ -1,0 +1,192 @@
+import { type Context, Hono } from "hono";
+import type { Client } from "./clients/clients.ts";
+import { Refusal, type RefusalCode, refusals } from "./errors.ts";
+import { callerAddress } from "./http/address.ts";
+import { readJsonBody } from "./http/body.ts";
+import type { Answer, Endpoint, EndpointRequest, ResourceRequest, UserRequest } from "./http/endpoint.ts";
+import type { Log } from "./observability/log.ts";
+import type { Metrics } from "./observability/metrics.ts";
+import { limits } from "./primitives/limits.ts";
+import type { Session } from "./sessions/sessions.ts";
+import { DatabaseUnavailable } from "./storage/database.ts";
+
+/** What a caller of `fetch` may say about the connection, besides the request. */
+export interface ConnectionInfo {
+  /** As @hono/node-server gives it. */
+  readonly incoming?:
+    | { readonly socket?: { readonly remoteAddress?: string | undefined } | undefined }
+    | undefined;
+  /** For a caller that has no socket to show: the address that the request came from. */
+  readonly remoteAddress?: string | undefined;
+}
+
+interface Dependencies {
+  readonly endpoints: readonly Endpoint[];
+  readonly authentication: {
+    user(request: EndpointRequest): Promise<Session>;
+    resource(request: EndpointRequest): Promise<Client>;
+  };
+  readonly settings: { readonly issuer: string; readonly trustedProxies: number };
+  readonly metrics: Metrics;
+  readonly log: Log;
+}
+
+type Env = { Bindings: ConnectionInfo };
+
+/**
+ * The pipeline of every request, from the rows of the URL map: caller, body, access, handler, answer. An endpoint
+ * cannot be reached around it.
+ */
+export function createRouter(dependencies: Dependencies): Hono<Env> {
+  const { endpoints, settings } = dependencies;
+  const common = commonHeaders(settings.issuer);
+  const app = new Hono<Env>();
+  for (const endpoint of endpoints) {
+    app.on(endpoint.method, endpoint.path, (context) => serve({ context, endpoint, common, dependencies }));
+  }
+  const methods = new Map<string, string[]>();
+  for (const { method, path } of endpoints) methods.set(path, [...(methods.get(path) ?? []), method]);
+  for (const [path, allowed] of methods) {
+    app.all(path, (context) => refuse(context, { refusal: notAllowed(allowed), common }));
+  }
+  app.notFound((context) => refuse(context, { refusal: new Refusal("not_found"), common }));
+  app.onError((error, context) => {
+    dependencies.log.error(
+      { err: error, path: context.req.path },
+      "A request failed before it reached its endpoint",
+    );
+    return refuse(context, { refusal: new Refusal("server_error"), common });
+  });
+  return app;
+}
+
+interface Serving {
+  readonly context: Context<Env>;
+  readonly endpoint: Endpoint;
+  readonly common: Readonly<Record<string, string>>;
+  readonly dependencies: Dependencies;
+}
+
+async function serve(serving: Serving): Promise<Response> {
+  const { context, endpoint, common, dependencies } = serving;
+  const started = performance.now();
+  let response: Response;
+  try {
+    response = respond(await handle(serving), endpoint, common);
+  } catch (error) {
+    response = refuse(context, { refusal: asRefusal(error, { endpoint, log: dependencies.log }), common });
+  }
+  dependencies.metrics.requestTook(endpoint.path, response.status, (performance.now() - started) / 1000);
+  return response;
+}
+
+async function handle({ context, endpoint, dependencies }: Serving): Promise<Answer> {
+  const { req } = context;
+  const { authentication, settings } = dependencies;
+  const header = (name: string) => req.header(name);
+  const { incoming, remoteAddress } = context.env ?? {};
+  const request: EndpointRequest = {
+    body: undefined,
+    path: req.param(),
+    query: endpoint.query === undefined ? {} : singleQuery(req.queries()),
+    header,
+    ip: callerAddress({
+      socketAddress: remoteAddress ?? incoming?.socket?.remoteAddress,
+      forwardedFor: settings.trustedProxies === 0 ? undefined : header("x-forwarded-for"),
+      trustedProxies: settings.trustedProxies,
+    }),
+    userAgent: header("user-agent")?.slice(0, limits.userAgentCharactersMax),
+    // Asked for only by those who stream: making it costs more than all the rest here.
+    get signal() {
+      return req.raw.signal;
+    },
+  };
+  // Access before body: a stranger's body is not even read where only users may call.
+  const session = endpoint.access === "user" ? await authentication.user(request) : undefined;
+  const resource = endpoint.access === "resource" ? await authentication.resource(request) : undefined;
+  const body =
+    endpoint.body === undefined
+      ? undefined
+      : await readJsonBody(req.raw, endpoint.body, endpoint.bodyOptional === true);
+  return endpoint.handle(
+    Object.assign(request, { body, session, resource }) as UserRequest<never> & ResourceRequest<never>,
+  );
+}
+
+/** @throws Refusal invalid_request for a parameter that is repeated, so that no two readers can differ. */
+function singleQuery(queries: Record<string, string[]>): Record<string, string> {
+  const single: Record<string, string> = {};
+  for (const [name, values] of Object.entries(queries)) {
+    if (values.length > 1) {
+      throw new Refusal("invalid_request", { description: "A query parameter is repeated. Send it once." });
+    }
+    single[name] = values[0] ?? "";
+  }
+  return single;
+}
+
+function respond(answer: Answer, endpoint: Endpoint, common: Readonly<Record<string, string>>): Response {
+  const headers: Record<string, string> = {
+    ...common,
+    "Cache-Control": endpoint.cache ?? "no-store",
+    ...(endpoint.anyOrigin === true ? { "Access-Control-Allow-Origin": "*" } : {}),
+    ...answer.headers,
+  };
+  if (answer.stream !== undefined) return new Response(answer.stream, { status: answer.status, headers });
+  if (answer.json !== undefined) {
+    headers["Content-Type"] = "application/json";
+    return new Response(JSON.stringify(answer.json), { status: answer.status, headers });
+  }
+  return new Response(answer.text ?? null, { status: answer.status, headers });
+}
+
+function refuse(
+  context: Context<Env>,
+  { refusal, common }: { refusal: Refusal; common: Readonly<Record<string, string>> },
+): Response {
+  const { code, extra } = refusal;
+  const body = {
+    error: code,
+    error_description: extra.description ?? refusals[code].sentence,
+    ...(extra.reason === undefined ? {} : { reason: extra.reason }),
+  };
+  const headers = {
+    ...common,
+    "Cache-Control": "no-store",
+    "Content-Type": "application/json",
+    ...extra.headers,
+  };
+  return new Response(context.req.method === "HEAD" ? null : JSON.stringify(body), {
+    status: refusals[code].status,
+    headers,
+  });
+}
+
+function notAllowed(allowed: readonly string[]): Refusal {
+  const methods = allowed.includes("GET") ? [...allowed, "HEAD"] : allowed;
+  return new Refusal("method_not_allowed", { headers: { Allow: methods.join(", ") } });
+}
+
+function asRefusal(error: unknown, { endpoint, log }: { endpoint: Endpoint; log: Log }): Refusal {
+  if (error instanceof Refusal) return error;
+  const where = { endpoint: `${endpoint.method} ${endpoint.path}` };
+  if (error instanceof DatabaseUnavailable) {
+    log.error({ err: error, ...where }, "The database could not do its part");
+    return new Refusal("unavailable", { headers: { "Retry-After": "1" } });
+  }
+  log.error({ err: error, ...where }, "A request failed");
+  return new Refusal("server_error" satisfies RefusalCode);
+}
+
+/** OWASP ASVS 5.0 V3.4; the policy lets nothing load, for nothing here needs anything. */
+function commonHeaders(issuer: string): Record<string, string> {
+  return {
+    "Content-Security-Policy":
+      "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    ...(issuer.startsWith("https:")
+      ? { "Strict-Transport-Security": "max-age=31536000; includeSubDomains" }
+      : {}),
+  };
+}

@@ -1,0 +1,253 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { createAudit } from "../audit/audit.ts";
+import type { Database } from "../storage/database.ts";
+import { DatabaseUnavailable } from "../storage/database.ts";
+import { openDatabase } from "../storage/open.ts";
+import { openTestDatabase, type TestDatabase } from "../storage/test-database.ts";
+import { addUser, appSession, buildSessions, restore, selectAll } from "./test-turning.ts";
+import type { TurnOutcome } from "./turning.ts";
+
+let opened: TestDatabase;
+let database: Database;
+let now: number;
+before(async () => {
+  now = Date.now();
+  opened = await openTestDatabase({ clock: { now: () => now } });
+  database = opened.database;
+});
+after(() => opened.close());
+
+async function start(rooms = buildSessions(database)) {
+  const started = await rooms.sessions.start(appSession(await addUser(database)));
+  assert.ok(started);
+  const turn = (token: string, more: { attemptKey?: string; clientId?: string } = {}) =>
+    rooms.turning.turn({ token, clientId: "first-party", ...more });
+  return { ...rooms, ...started, turn };
+}
+
+function succeeded(outcome: TurnOutcome) {
+  assert.ok(outcome.outcome === "turned" || outcome.outcome === "replayed", JSON.stringify(outcome));
+  return outcome;
+}
+
+/** Every outcome is a success, and all name the same successor. */
+function oneSuccessor(outcomes: readonly TurnOutcome[]): string {
+  const tokens = new Set(outcomes.map((outcome) => succeeded(outcome).refreshToken));
+  assert.equal(tokens.size, 1);
+  assert.equal(outcomes.filter(({ outcome }) => outcome === "turned").length, 1, "exactly one turned");
+  return [...tokens][0] as string;
+}
+
+describe("races", () => {
+  test("64 concurrent refreshes of one token: 64 succeed, one successor", async () => {
+    const { refreshToken, turn, session, sessions } = await start();
+    const outcomes = await Promise.all(Array.from({ length: 64 }, () => turn(refreshToken)));
+    const successor = oneSuccessor(outcomes);
+    assert.equal((await sessions.find(session.id))?.generation, 1);
+    assert.equal((await turn(successor)).outcome, "turned");
+  });
+
+  test("the same over two connections to one database", async () => {
+    const { refreshToken, turn } = await start();
+    const second = await openDatabase({ url: opened.url, clock: database.clock });
+    try {
+      const other = buildSessions(second);
+      for (let round = 0, token = refreshToken; round < 20; round++) {
+        const outcomes = await Promise.all(
+          Array.from({ length: 64 }, (_, index) =>
+            index % 2 === 0 ? turn(token) : other.turning.turn({ token, clientId: "first-party" }),
+          ),
+        );
+        token = oneSuccessor(outcomes);
+      }
+    } finally {
+      await second.close();
+    }
+  });
+
+  test("the same over two processes on one database", async () => {
+    const { refreshToken } = await start();
+    const processes = await Promise.all([spawnProcess(), spawnProcess()]);
+    try {
+      for (let round = 0, token = refreshToken; round < 10; round++) {
+        const answers = await Promise.all(processes.map((process) => process.present(token, 32)));
+        token = oneSuccessor(answers.flat());
+      }
+    } finally {
+      await Promise.all(processes.map((process) => process.stop()));
+    }
+  });
+
+  test("200 sessions turning at once share a few transactions", async () => {
+    let batches = 0;
+    const counting: Database = {
+      ...database,
+      batch(statements) {
+        batches++;
+        return database.batch(statements);
+      },
+    };
+    const rooms = buildSessions(counting);
+    const userId = await addUser(database);
+    const all = await Promise.all(
+      Array.from({ length: 200 }, () => rooms.sessions.start(appSession(userId))),
+    );
+    batches = 0;
+    const outcomes = await Promise.all(
+      all.map((one) => rooms.turning.turn({ token: one?.refreshToken ?? "", clientId: "first-party" })),
+    );
+    for (const outcome of outcomes) assert.equal(outcome.outcome, "turned");
+    assert.equal(new Set(outcomes.map((outcome) => succeeded(outcome).refreshToken)).size, 200);
+    assert.ok(batches <= 3, `${batches} transactions`);
+  });
+
+  test("a refresh that races with a revocation either comes before it or is refused; nothing turns after it", async () => {
+    for (let round = 0; round < 30; round++) {
+      const { refreshToken, turn, sessions, session } = await start();
+      const [outcomes, ended] = await Promise.all([
+        Promise.all(Array.from({ length: 4 }, () => turn(refreshToken))),
+        sessions.end(session.id, { actor: "operator", reason: "ended_by_operator" }),
+      ]);
+      assert.equal(ended, true);
+      const successor = outcomes.find(
+        (outcome) => outcome.outcome === "turned" || outcome.outcome === "replayed",
+      );
+      for (const outcome of outcomes) {
+        if (outcome.outcome === "refused") assert.equal(outcome.reason, "revoked");
+      }
+      const token = successor === undefined ? refreshToken : succeeded(successor).refreshToken;
+      assert.deepEqual(await turn(token), { outcome: "refused", reason: "revoked" });
+    }
+  });
+
+  test("of many parallel uses of a stolen old token the session ends once: one event, one feed entry", async () => {
+    const { refreshToken, turn, session, revocations } = await start();
+    const successor = succeeded(await turn(refreshToken)).refreshToken;
+    now += 31_000;
+    const { seq } = await revocations.snapshot();
+    const outcomes = await Promise.all(Array.from({ length: 16 }, () => turn(refreshToken)));
+    for (const outcome of outcomes) assert.deepEqual(outcome, { outcome: "refused", reason: "reused" });
+    assert.deepEqual(await turn(successor), { outcome: "refused", reason: "reused" });
+    const events = await createAudit({ database }).list({ sessionId: session.id });
+    assert.deepEqual(
+      events.map(({ type }) => type),
+      ["session.reuse_detected", "session.started"],
+    );
+    const feed = await revocations.since(seq);
+    assert.deepEqual(
+      feed.map((event) => event.type === "revocation" && event.entry.session),
+      [session.id],
+    );
+  });
+});
+
+describe("one transaction", () => {
+  test("a reply lost after the commit is fetched again: the same successor", async () => {
+    let fail = false;
+    const losing: Database = {
+      ...database,
+      async batch(statements) {
+        const results = await database.batch(statements);
+        if (fail) throw new DatabaseUnavailable("the connection broke after the commit");
+        return results;
+      },
+    };
+    const { refreshToken, turn } = await start(buildSessions(losing));
+    fail = true;
+    await assert.rejects(turn(refreshToken), DatabaseUnavailable);
+    fail = false;
+    const again = await turn(refreshToken);
+    assert.equal(again.outcome, "replayed");
+    assert.equal((await turn(succeeded(again).refreshToken)).outcome, "turned");
+  });
+
+  test("a failure before the commit changes nothing, and the queue goes on", async () => {
+    let fail = true;
+    const failing: Database = {
+      ...database,
+      async batch(statements) {
+        if (fail) throw new DatabaseUnavailable("no connection");
+        return database.batch(statements);
+      },
+    };
+    const honest = buildSessions(database);
+    const started = await honest.sessions.start(appSession(await addUser(database)));
+    const { turning } = buildSessions(failing);
+    const token = started?.refreshToken ?? "";
+    await assert.rejects(turning.turn({ token, clientId: "first-party" }), DatabaseUnavailable);
+    fail = false;
+    assert.equal((await turning.turn({ token, clientId: "first-party" })).outcome, "turned");
+  });
+
+  test("a late retry with the attempt key is answered for 24 hours; without it the session ends", async () => {
+    const { refreshToken, turn } = await start();
+    const first = succeeded(await turn(refreshToken, { attemptKey: "device" }));
+    now += 23 * 3600_000;
+    const again = succeeded(await turn(refreshToken, { attemptKey: "device" }));
+    assert.equal(again.refreshToken, first.refreshToken);
+    assert.deepEqual(await turn(refreshToken, { attemptKey: "guess" }), {
+      outcome: "refused",
+      reason: "reused",
+    });
+  });
+
+  test("a token of another client is refused, and its session goes on", async () => {
+    const { refreshToken, turn } = await start();
+    assert.deepEqual(await turn(refreshToken, { clientId: "other" }), {
+      outcome: "refused",
+      reason: "wrong_client",
+    });
+    assert.equal((await turn(refreshToken)).outcome, "turned");
+  });
+
+  test("idleness and the absolute end refuse with their reasons", async () => {
+    const idle = await start(buildSessions(database, { appIdleSeconds: 60 }));
+    const absolute = await start(buildSessions(database, { appAbsoluteSeconds: 60 }));
+    now += 61_000;
+    assert.deepEqual(await idle.turn(idle.refreshToken), { outcome: "refused", reason: "idle" });
+    assert.deepEqual(await absolute.turn(absolute.refreshToken), { outcome: "refused", reason: "expired" });
+  });
+
+  test("a newer token than the row is refused; in a restore window it is adopted, and audited", async () => {
+    const { refreshToken, turn, session } = await start();
+    const [before] = await database.all(selectAll(session.id));
+    const newer = succeeded(await turn(succeeded(await turn(refreshToken)).refreshToken)).refreshToken;
+    assert.ok(before);
+    await database.batch([restore(session.id, before)]);
+    assert.deepEqual(await turn(newer), { outcome: "refused", reason: "newer_generation" });
+    const window = buildSessions(database, { restoreWindowUntil: new Date(now + 60_000).toISOString() });
+    const adopted = succeeded(await window.turning.turn({ token: newer, clientId: "first-party" }));
+    assert.equal((await turn(adopted.refreshToken)).outcome, "turned");
+    const events = await createAudit({ database }).list({ sessionId: session.id });
+    assert.ok(events.some(({ type }) => type === "session.newer_generation_adopted"));
+  });
+});
+
+async function spawnProcess() {
+  const script = fileURLToPath(new URL("./test-turning-process.ts", import.meta.url));
+  const child = spawn(
+    process.execPath,
+    [...process.execArgv.filter((arg) => !arg.startsWith("--test")), script, opened.url],
+    {
+      stdio: ["pipe", "pipe", "inherit"],
+    },
+  );
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  assert.equal((await lines.next()).value, "ready");
+  return {
+    async present(token: string, times: number): Promise<TurnOutcome[]> {
+      child.stdin.write(`${JSON.stringify({ token, times })}\n`);
+      return JSON.parse((await lines.next()).value as string);
+    },
+    async stop() {
+      const exited = once(child, "exit");
+      child.stdin.end();
+      await exited;
+    },
+  };
+}
