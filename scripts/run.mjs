@@ -79,17 +79,25 @@ function majorOf(/** @type {string} */ file) {
   return match ? Number(match[1]) : undefined;
 }
 
-/** The Node of the npm package `node`, or our own where that has no binary and ours is new enough. */
-function findNode() {
-  const bundled = path.join(modules, "node", "bin", process.platform === "win32" ? "node.exe" : "node");
-  if ((majorOf(bundled) ?? 0) >= nodeMajor) return bundled;
-  if (Number(process.versions.node.split(".")[0]) >= nodeMajor) return process.execPath;
-  return undefined;
+/** The Node that the npm package `node` brought; undefined when it is missing, damaged or too old. */
+function bundledNode() {
+  const file = path.join(modules, "node", "bin", process.platform === "win32" ? "node.exe" : "node");
+  return (majorOf(file) ?? 0) >= nodeMajor ? file : undefined;
 }
 
+/** The repository's Node, or the one that runs this where the package has none for the machine. */
+function findNode() {
+  const own = Number(process.versions.node.split(".")[0]) >= nodeMajor ? process.execPath : undefined;
+  return bundledNode() ?? own;
+}
+
+/** What an installation leaves behind: from what it was made, and whether it brought a Node that runs. */
+const stamp = () => `${digest()} ${bundledNode() ? "with" : "without"} node\n`;
+
+/** Whether the installation is of this lock file, and whole: one broken half-way has lost its Node or its stamp. */
 function isSetUp() {
   return (
-    fs.existsSync(stampFile) && fs.readFileSync(stampFile, "utf8") === digest() && findNode() !== undefined
+    fs.existsSync(stampFile) && fs.readFileSync(stampFile, "utf8") === stamp() && findNode() !== undefined
   );
 }
 
@@ -112,13 +120,17 @@ function npmEnvironment() {
   return environment;
 }
 
-function install() {
-  const hasLock = fs.existsSync(path.join(root, "package-lock.json"));
-  const args = [hasLock ? "ci" : "install", "--no-audit", "--no-fund", "--include=dev"];
+/** @param {string} verb */
+function npm(verb) {
+  const args = [
+    verb,
+    "--no-audit",
+    "--no-fund",
+    "--include=dev",
+    ...(verb === "install" ? ["--no-save"] : []),
+  ];
   const cli = process.env.npm_execpath ?? "";
   const ours = cli.endsWith("npm-cli.js") && fs.existsSync(cli);
-  say(`installing packages (npm ${args[0]}); this takes a minute, once …`);
-  fs.rmSync(stampFile, { force: true });
   const result = spawnSync(ours ? process.execPath : "npm", ours ? [cli, ...args] : args, {
     cwd: root,
     env: npmEnvironment(),
@@ -127,19 +139,32 @@ function install() {
     stdio: ["ignore", "pipe", "pipe"],
     maxBuffer: 64 * 1024 * 1024,
   });
-  if (result.error)
+  if (result.error) {
     stop(`npm did not start (${result.error.message}). Install npm, or put it in the PATH, and try again.`);
+  }
   if (result.signal) process.exit(130);
-  if (result.status !== 0) {
-    process.stderr.write(`${result.stdout}${result.stderr}`);
-    stop(`npm ${args[0]} failed (above). Remedy what it says, then run this again; it starts afresh.`);
+  return { passed: result.status === 0, output: `${result.stdout}${result.stderr}` };
+}
+
+function install() {
+  const verb = fs.existsSync(path.join(root, "package-lock.json")) ? "ci" : "install";
+  say(`installing packages (npm ${verb}); this takes a minute, once …`);
+  fs.rmSync(stampFile, { force: true });
+  let result = npm(verb);
+  if (verb === "ci" && result.output.includes("code EUSAGE")) {
+    say("package-lock.json does not match the package.json files; using npm install instead …");
+    result = npm("install");
+  }
+  if (!result.passed) {
+    process.stderr.write(result.output);
+    stop("npm failed (above). Remedy what it says, then run this again; it starts afresh.");
   }
   if (findNode() === undefined) {
     stop(
-      `the npm package "node" brought no Node ${nodeMajor} for this machine. Install Node ${nodeMajor} or later and run this with it.`,
+      `npm brought no Node ${nodeMajor} for this machine. Install Node ${nodeMajor} or later and run this with it.`,
     );
   }
-  fs.writeFileSync(stampFile, digest());
+  fs.writeFileSync(stampFile, stamp());
 }
 
 /** @param {number} pid */
@@ -266,7 +291,7 @@ if (script === undefined) stop(`say one of: ${Object.keys(commands).join(", ")} 
 
 if (command === "stamp") {
   // Runs after an install by hand (the script "prepare"), so that the next command does not install again.
-  if (findNode() !== undefined) fs.writeFileSync(stampFile, digest());
+  if (findNode() !== undefined) fs.writeFileSync(stampFile, stamp());
 } else {
   setUp();
   if (script.length > 0) start(script, args);

@@ -12,7 +12,8 @@ export interface Job {
 }
 
 const places = ["packages/*/src/**/*.test.ts", "tests/**/*.test.ts", "scripts/**/*.test.ts"];
-const asksDatabase = /(?:from|import)\s*\(?\s*["'][^"']*\btest-(?:database|server)\.ts["']/;
+const asksDatabase =
+  /^(?:import |export |\} from |(?:const|let) .*\bimport\().*["'][^"']*\btest-(?:database|server)\.ts["']/m;
 
 /**
  * What to run: files that ask a database once for each engine (they import test-database.ts or test-server.ts),

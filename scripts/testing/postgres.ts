@@ -80,7 +80,10 @@ function makeFolder(): { owner: Owner; folder: string } {
   const owner = systemUser("postgres") ?? systemUser("nobody");
   if (owner === undefined) throw new Error(`PostgreSQL needs a user other than root. ${remedy}`);
   for (const parent of [tmpdir(), "/tmp", "/var/tmp"]) {
-    if (spawnSync("/bin/sh", ["-c", 'cd "$1"', "sh", parent], { ...owner, cwd: "/" }).status !== 0) continue;
+    if (
+      spawnSync("/bin/sh", ["-c", 'cd "$1" && test -w .', "sh", parent], { ...owner, cwd: "/" }).status !== 0
+    )
+      continue;
     const folder = fs.mkdtempSync(path.join(parent, "keyturn-pg-"));
     fs.chownSync(folder, owner.uid, owner.gid);
     return { owner, folder };

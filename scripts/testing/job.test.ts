@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { type TestContext, test } from "node:test";
+import { type JobResult, runJob } from "./job.ts";
+import { failed, summaryText } from "./report.ts";
+
+const { NODE_TEST_CONTEXT: _, ...environment } = process.env;
+const head = 'import { test, describe } from "node:test"; ';
+
+async function runSource(t: TestContext, source: string, timeoutSeconds = 30): Promise<JobResult> {
+  const root = fs.mkdtempSync(path.join(tmpdir(), "keyturn-job-"));
+  t.after(() => fs.rmSync(root, { recursive: true }));
+  fs.writeFileSync(path.join(root, "one.test.mjs"), source);
+  // run() refuses to run inside a test; this one has read the variable already.
+  delete process.env.NODE_TEST_CONTEXT;
+  const stop = new AbortController().signal;
+  return runJob({ file: "one.test.mjs" }, { root, environment, timeoutSeconds, stop });
+}
+
+test("counts tests as node does, and keeps the reason of every skip", async (t) => {
+  const source = `test("a", () => {}); test("b", { skip: "why" }, () => {}); describe("s", () => { test("c", () => {}); });`;
+  const result = await runSource(t, head + source);
+  assert.equal(failed(result), false);
+  assert.deepEqual([result.counts.tests, result.counts.passed, result.counts.skipped], [3, 2, 1]);
+  const summary = summaryText([result], 12);
+  assert.match(summary, /skipped: b \[one\.test\.mjs\] why/);
+  assert.match(
+    summary,
+    /ℹ tests 3\nℹ suites 1\nℹ pass 2\nℹ fail 0\nℹ cancelled 0\nℹ skipped 1\nℹ todo 0\nℹ duration_ms 12\.000$/,
+  );
+});
+
+test("a failing test is reported with its error, its suite is not reported beside it", async (t) => {
+  const result = await runSource(
+    t,
+    `${head} describe("s", () => { test("c", () => { throw new Error("bad luck"); }); });`,
+  );
+  assert.deepEqual(
+    result.failures.map(({ title }) => title),
+    ["c"],
+  );
+  assert.match(summaryText([result], 0), /bad luck/);
+});
+
+for (const [what, source] of [
+  ["hangs in a loop", 'test("a", () => { for (;;); });'],
+  ["does not end after its tests", 'test("a", () => { setInterval(() => {}, 1000); });'],
+]) {
+  test(`a file that ${what} is killed and has failed`, async (t) => {
+    const result = await runSource(t, head + source, 2);
+    assert.equal(result.counts.failed, 1);
+    assert.match(String(result.failures[0]?.cause), /killed: it took more than 2 s/);
+  });
+}
+
+for (const [what, source] of [
+  ["holds no test", "export {};"],
+  ["cannot be loaded", 'import "./not-there.mjs";'],
+  [
+    "ends with an exit code of its own",
+    `${head} test("a", () => {}); process.on("exit", () => { process.exitCode = 3; });`,
+  ],
+]) {
+  test(`a file that ${what} has failed`, async (t) => {
+    const result = await runSource(t, source ?? "");
+    assert.equal(failed(result), true);
+    assert.equal(result.counts.failed, 1);
+  });
+}
