@@ -1,0 +1,109 @@
+import { createAudit } from "./audit/audit.ts";
+import { createClients } from "./clients/clients.ts";
+import type { ResolvedSettings } from "./config.ts";
+import { createSecrets, loadMasterSecrets } from "./keys/secrets.ts";
+import { createSigningKeys } from "./keys/signing-keys.ts";
+import type { Log } from "./observability/log.ts";
+import type { Clock } from "./primitives/clock.ts";
+import { createRateLimits } from "./rate-limits/rate-limits.ts";
+import { createRevocations } from "./sessions/revocations.ts";
+import { createSessions } from "./sessions/sessions.ts";
+import { createTurning } from "./sessions/turning.ts";
+import { migrate } from "./storage/migrate.ts";
+import { openDatabase } from "./storage/open.ts";
+import { createAccessTokens } from "./tokens/access-token.ts";
+import { createIdTokens } from "./tokens/id-token.ts";
+import { createRefreshTokens } from "./tokens/refresh-token.ts";
+import { createPasswords } from "./users/password-hashing.ts";
+import { createSignIn } from "./users/sign-in.ts";
+import { createUsers } from "./users/users.ts";
+
+export interface RoomsOptions {
+  readonly log: Log;
+  /** Takes the place of the database's clock. For tests. */
+  readonly clock?: Clock | undefined;
+  /** Told of each migration that an opening runs. */
+  readonly onMigration?: ((done: { version: number; name: string }) => void) | undefined;
+}
+
+export type Rooms = Awaited<ReturnType<typeof openRooms>>;
+
+/**
+ * Opens the database, brings it up to date, and builds what knows nothing of HTTP: users, sessions, keys, tokens.
+ * Nothing runs by the clock, and no key is made or opened, until `start`: the command line works in these rooms
+ * without it, beside a running server.
+ * @throws WrongSetting, DatabaseUnavailable, DatabaseTooNew with one sentence that says what to do
+ */
+export async function openRooms(settings: ResolvedSettings, options: RoomsOptions) {
+  const { log } = options;
+  const secrets = createSecrets(loadMasterSecrets(settings.secret, `${settings.data}/secret`));
+  const database = await openDatabase({
+    url: settings.database,
+    log,
+    ...(options.clock && { clock: options.clock }),
+  });
+  try {
+    await migrate(database, { onProgress: (done) => options.onMigration?.(done) });
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+  const { clock } = database;
+  const { issuer } = settings;
+  const audit = createAudit({ database });
+  const signingKeys = createSigningKeys({ database, secrets, clock, settings, log });
+  const revocations = createRevocations({ database, clock, log });
+  let started = false;
+  // Without a start nobody in this process follows: the poll of the running servers finds what was ended here.
+  const onEnded = () => {
+    if (started) void revocations.wake();
+  };
+  const refreshTokens = createRefreshTokens(secrets.refreshKeys);
+  const sessions = createSessions({ database, clock, refreshTokens, settings, onEnded });
+  const attemptDigestKey = (keyId: number) => secrets.key("attempt-key", keyId);
+  const turning = createTurning({ database, refreshTokens, attemptDigestKey, settings, onEnded, log });
+  const accessTokens = createAccessTokens({ signingKeys, issuer, settings, clock, log });
+  const idTokens = createIdTokens({ signingKeys, issuer, settings, clock });
+  const passwords = createPasswords({ settings });
+  const rateLimits = createRateLimits({ database, clock, key: secrets.key("rate-limit") });
+  const users = createUsers({ database, clock, passwords, sessions, rateLimits });
+  const signIn = createSignIn({ database, clock, passwords, sessions, rateLimits });
+  const clients = createClients({ database, clock });
+  let closing: Promise<void> | undefined;
+
+  async function close(): Promise<void> {
+    await turning.drained();
+    revocations.stop();
+    await passwords.close();
+    await database.close();
+  }
+
+  return {
+    settings,
+    log,
+    database,
+    audit,
+    signingKeys,
+    revocations,
+    sessions,
+    turning,
+    accessTokens,
+    idTokens,
+    passwords,
+    rateLimits,
+    users,
+    signIn,
+    clients,
+    /**
+     * Makes the keys that are missing, opens them, and begins to follow what other processes revoke.
+     * @throws WrongSetting when no master secret opens a current key
+     */
+    async start(): Promise<void> {
+      await signingKeys.start();
+      await revocations.start();
+      started = true;
+    },
+    /** Lets what is under way end, then closes the database. Idempotent. */
+    close: () => (closing ??= close()),
+  };
+}
