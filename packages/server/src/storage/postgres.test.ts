@@ -136,6 +136,23 @@ describe("PostgreSQL", { skip: testEngine !== "postgres" && "this run is about S
     await victim.close();
   });
 
+  test("connections that the server ended while they were idle are not used again", async () => {
+    const victim = await openDatabase({ url: place.url, clock: systemClock });
+    const rows = await victim.each<{ pid: number }>([sql`SELECT pg_backend_pid() AS pid`]);
+    const pid = rows[0]?.[0]?.pid ?? 0;
+    assert.deepEqual(await database.one(sql`SELECT pg_terminate_backend(${pid}, ${5000}) AS done`), {
+      done: 1,
+    });
+    let answer: unknown;
+    for (let i = 0; i < 20 && answer === undefined; i++) {
+      answer = await victim.one(sql`SELECT CAST(1 AS BIGINT) AS n`).catch((error) => {
+        assert.ok(error instanceof DatabaseUnavailable);
+      });
+    }
+    assert.deepEqual(answer, { n: 1 });
+    await victim.close();
+  });
+
   test("transactions that deadlock run again until all are done", async () => {
     const add = (first: number, second: number) =>
       database.transaction(async (tx) => {

@@ -111,9 +111,13 @@ function runBatch(db: SqliteConnection, batch: Batch, shared: boolean): Reply {
 function runOther(request: Exclude<Request, { kind: "batch" }>): Reply {
   const { id, kind } = request;
   try {
-    if (kind === "run") return replyOf(id, runStatements(opened(), decode(request.statements)));
+    if (kind === "run") {
+      // Decoded even when it will not run: a later message may need a text that came with this one.
+      const statements = decode(request.statements);
+      return replyOf(id, runStatements(inTransaction(), statements));
+    }
     if (kind === "begin") opened().exec("BEGIN IMMEDIATE");
-    if (kind === "commit") opened().exec("COMMIT");
+    if (kind === "commit") inTransaction().exec("COMMIT");
     if (kind === "rollback" && connection?.inTransaction) connection.exec("ROLLBACK");
     if (kind === "close") {
       checkpoints.end();
@@ -129,6 +133,12 @@ function runOther(request: Exclude<Request, { kind: "batch" }>): Reply {
 function opened(): SqliteConnection {
   connection ??= openSqliteConnection(path, { readOnly: false });
   return connection;
+}
+
+// Statements flow behind each other. One that arrives after its transaction was rolled back must not run alone.
+function inTransaction(): SqliteConnection {
+  if (connection?.inTransaction) return connection;
+  throw new RangeError("The transaction was rolled back before this statement");
 }
 
 /** Rolls back what is open, and drops a connection whose file failed: the next request opens it afresh. */

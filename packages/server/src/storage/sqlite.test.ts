@@ -11,10 +11,11 @@ import { systemClock } from "../primitives/clock.ts";
 import { DatabaseUnavailable } from "./database.ts";
 import { openDatabase } from "./open.ts";
 import { openSqlite } from "./sqlite.ts";
+import { testEngine } from "./test-database.ts";
 
 const KILLS = 15;
 
-describe("SQLite", () => {
+describe("SQLite", { skip: testEngine !== "sqlite" && "this run is about PostgreSQL" }, () => {
   let folder: string;
   let files = 0;
   before(() => {
