@@ -32,10 +32,18 @@ const allowed = { allowed: true };
 describe("rate limits", () => {
   test("a burst passes, then one more every interval; the wait is told", async () => {
     for (let i = 0; i < 5; i++) assert.deepEqual(await rateLimits.consume(rule, "a"), allowed);
-    assert.deepEqual(await rateLimits.consume(rule, "a"), { allowed: false, retryAfterSeconds: 10, rule });
+    assert.deepEqual(await rateLimits.consume(rule, "a"), {
+      allowed: false,
+      retryAfterSeconds: 10,
+      bucket: { rule, subject: "a" },
+    });
     assert.equal(await rateLimits.retryAfterSeconds(rule, "a"), 10);
     now += 9_999;
-    assert.deepEqual(await rateLimits.consume(rule, "a"), { allowed: false, retryAfterSeconds: 1, rule });
+    assert.deepEqual(await rateLimits.consume(rule, "a"), {
+      allowed: false,
+      retryAfterSeconds: 1,
+      bucket: { rule, subject: "a" },
+    });
     now += 1;
     assert.equal(await rateLimits.retryAfterSeconds(rule, "a"), 0);
     assert.deepEqual(await rateLimits.consume(rule, "a"), allowed);
@@ -68,7 +76,7 @@ describe("rate limits", () => {
     assert.deepEqual(await rateLimits.consumeAll(buckets), {
       allowed: false,
       retryAfterSeconds: 60,
-      rule: other,
+      bucket: buckets[1],
     });
     // Two were taken of the five; the losers took none.
     for (let i = 0; i < 3; i++) assert.deepEqual(await rateLimits.consume(rule, "all"), allowed);

@@ -20,8 +20,8 @@ export interface Bucket {
 
 export type Consumed =
   | { readonly allowed: true }
-  /** `rule`: the one that allows the next attempt last. */
-  | { readonly allowed: false; readonly retryAfterSeconds: number; readonly rule: RateRule };
+  /** `bucket`: the one that allows the next attempt last. */
+  | { readonly allowed: false; readonly retryAfterSeconds: number; readonly bucket: Bucket };
 
 export type RateLimits = ReturnType<typeof createRateLimits>;
 
@@ -54,14 +54,14 @@ export function createRateLimits({ database, clock, key }: Dependencies) {
     const rows = await database.all<BucketRow>(selectBuckets(ids));
     const fullAt = new Map(rows.map((row) => [hex(row.id), row.full_at]));
     let wait = 0;
-    let rule: RateRule | undefined;
+    let last: Bucket | undefined;
     for (const [index, bucket] of buckets.entries()) {
       const found = waitOf(bucket, fullAt.get(hex(ids[index] as Buffer)) ?? 0, now);
-      if (found > wait) [wait, rule] = [found, bucket.rule];
+      if (found > wait) [wait, last] = [found, bucket];
     }
-    return rule === undefined
+    return last === undefined
       ? { allowed: true }
-      : { allowed: false, retryAfterSeconds: Math.ceil(wait / 1000), rule };
+      : { allowed: false, retryAfterSeconds: Math.ceil(wait / 1000), bucket: last };
   }
 
   function takeStatement(bucket: Bucket, now: number) {
@@ -97,7 +97,7 @@ export function createRateLimits({ database, clock, key }: Dependencies) {
     const refused = buckets.filter((bucket) => !taken.includes(bucket));
     const waiting = await longestWait(refused, now);
     const [first] = refused;
-    return waiting.allowed && first ? { allowed: false, retryAfterSeconds: 1, rule: first.rule } : waiting;
+    return waiting.allowed && first ? { allowed: false, retryAfterSeconds: 1, bucket: first } : waiting;
   }
 
   return {
