@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { argon2Sync, scryptSync } from "node:crypto";
 import { after, describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
 import { hashSync as bcryptHash } from "@node-rs/bcrypt";
 import fc from "fast-check";
 import type { HashJob, HashReply } from "./hash-protocol.ts";
@@ -130,6 +132,26 @@ describe("password hashing", () => {
     const work = jobs.map((job) => ({ ...job, salt: "salt" in job ? job.salt.length : 0 }));
     assert.equal(work.length, 2);
     assert.deepEqual(work[0], work[1]);
+  });
+
+  test("where no binary of @node-rs/argon2 loads, node:crypto makes and verifies the same hashes", async () => {
+    const refuse = `import { registerHooks } from "node:module";
+      registerHooks({ resolve: (name, context, next) => {
+        if (name === "@node-rs/argon2") throw new Error("no binary here");
+        return next(name, context);
+      } });`;
+    const program = `import { createPasswords } from ${JSON.stringify(new URL("password-hashing.ts", import.meta.url).href)};
+      const loads = await import("@node-rs/argon2").then(() => true, () => false);
+      const passwords = createPasswords({ settings: ${JSON.stringify(settings)} });
+      const verified = await passwords.verify("correct horse", ${JSON.stringify(await hashOf("correct horse"))});
+      console.log(JSON.stringify({ loads, verified, hashed: await passwords.hash("correct horse") }));
+      await passwords.close();`;
+    const hooks = `data:text/javascript,${encodeURIComponent(refuse)}`;
+    const { stdout } = await promisify(execFile)(process.execPath, ["--import", hooks, "-e", program]);
+    const { loads, verified, hashed } = JSON.parse(stdout);
+    assert.equal(loads, false);
+    assert.deepEqual(verified, match(false));
+    assert.deepEqual(await passwords.verify("correct horse", hashed.hash), match(false));
   });
 
   test("a stored text that is no hash is an error that does not repeat it", async () => {
