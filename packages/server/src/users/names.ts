@@ -114,7 +114,7 @@ export function checkRoles(input: readonly string[]): Checked<string[]> {
 /** Text that may be stored as it is but for its length: without control characters, at most `charactersMax`. */
 export function cleanText(text: string | undefined, charactersMax: number): string | undefined {
   const cut = text?.slice(0, 4 * charactersMax).toWellFormed();
-  const clean = cut?.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " ").trim();
+  const clean = cut?.replace(/[\p{Cc}\s]+/gu, " ").trim();
   return clean ? [...clean].slice(0, charactersMax).join("") : undefined;
 }
 

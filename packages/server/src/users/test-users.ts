@@ -1,0 +1,74 @@
+import { createSecretKey } from "node:crypto";
+import { createAudit } from "../audit/audit.ts";
+import type { StoredAuditEvent } from "../audit/events.ts";
+import { createSecrets } from "../keys/secrets.ts";
+import { createRateLimits } from "../rate-limits/rate-limits.ts";
+import { createSessions } from "../sessions/sessions.ts";
+import { openTestDatabase } from "../storage/test-database.ts";
+import { createRefreshTokens } from "../tokens/refresh-token.ts";
+import { createPasswords } from "./password-hashing.ts";
+import { createSignIn } from "./sign-in.ts";
+import { createUsers } from "./users.ts";
+
+export const operator = { actor: "operator" } as const;
+
+/** Everything that users need, on a database of its own, with cheap hashes and a clock that the test moves. */
+export async function openUsers() {
+  let now = 1_800_000_000_000;
+  // Every look is a millisecond later, so that the audit log has an order.
+  const clock = { now: () => ++now };
+  const place = await openTestDatabase({ clock });
+  const { database } = place;
+  const settings = { passwordMemoryKib: 7168, passwordPasses: 1, passwordHashesConcurrentMax: 2 };
+  const passwords = createPasswords({ settings });
+  const rateLimits = createRateLimits({ database, clock, key: createSecretKey(Buffer.alloc(32, 1)) });
+  const announced = { count: 0 };
+  const sessions = createSessions({
+    database,
+    clock,
+    refreshTokens: createRefreshTokens(createSecrets([Buffer.alloc(32, 2)]).refreshKeys),
+    settings: { appIdleSeconds: 86_400, appAbsoluteSeconds: 864_000 },
+    onEnded: () => {
+      announced.count += 1;
+    },
+  });
+  const dependencies = { database, clock, passwords, rateLimits, sessions };
+  const users = createUsers(dependencies);
+  const audit = createAudit({ database });
+  return {
+    database,
+    engine: place.engine,
+    clock,
+    passwords,
+    rateLimits,
+    sessions,
+    users,
+    announced,
+    dependencies,
+    signIn: createSignIn(dependencies),
+    /** Moves the clock. */
+    pass(milliseconds: number): void {
+      now += milliseconds;
+    },
+    /** A user to work with; the password is "correct horse" unless given. */
+    async add(username: string, more: Partial<Parameters<typeof users.add>[0]> = {}) {
+      const secret = "passwordHash" in more || "password" in more ? {} : { password: "correct horse" };
+      const added = await users.add({ username, ...secret, ...more }, operator);
+      if (added.outcome !== "added")
+        throw new Error(`A test could not add its user: ${JSON.stringify(added)}`);
+      return added.user;
+    },
+    /** The events of a user, the oldest first. */
+    async eventsOf(userId: string): Promise<StoredAuditEvent[]> {
+      return (await audit.list({ userId })).reverse();
+    },
+    /** The newest events, the newest first. */
+    events: () => audit.list({}),
+    async close() {
+      await passwords.close();
+      await place.close();
+    },
+  };
+}
+
+export type TestUsers = Awaited<ReturnType<typeof openUsers>>;
