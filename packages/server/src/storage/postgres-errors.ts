@@ -80,7 +80,7 @@ function networkReason(message: string): string {
 }
 
 /** Host, port and name of the database, without user and password. */
-export function placeOf(address: string): string {
+function placeOf(address: string): string {
   if (!URL.canParse(address)) return "the given address";
   const { host, pathname } = new URL(address);
   return `${host}${pathname}`;

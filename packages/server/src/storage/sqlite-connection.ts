@@ -147,7 +147,7 @@ function toRow(names: readonly string[], values: readonly Value[]): Row {
 }
 
 /** The same bytes as a Buffer: both engines hand out Buffers. */
-export function asBuffer(bytes: Uint8Array): Buffer {
+function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
