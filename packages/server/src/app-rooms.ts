@@ -1,7 +1,9 @@
+import { existsSync } from "node:fs";
 import { createAudit } from "./audit/audit.ts";
 import { createClients } from "./clients/clients.ts";
-import type { ResolvedSettings } from "./config.ts";
-import { createSecrets, loadMasterSecrets } from "./keys/secrets.ts";
+import { type ResolvedSettings, settingNotes, WrongSetting } from "./config.ts";
+import { createSecrets, loadMasterSecrets, type Secrets } from "./keys/secrets.ts";
+import { selectAllKeys } from "./keys/signing-keys.sql.ts";
 import { createSigningKeys } from "./keys/signing-keys.ts";
 import type { Log } from "./observability/log.ts";
 import type { Clock } from "./primitives/clock.ts";
@@ -9,7 +11,8 @@ import { createRateLimits } from "./rate-limits/rate-limits.ts";
 import { createRevocations } from "./sessions/revocations.ts";
 import { createSessions } from "./sessions/sessions.ts";
 import { createTurning } from "./sessions/turning.ts";
-import { migrate } from "./storage/migrate.ts";
+import { type Database, DatabaseUnavailable } from "./storage/database.ts";
+import { migrate, pendingMigrations } from "./storage/migrate.ts";
 import { openDatabase } from "./storage/open.ts";
 import { createAccessTokens } from "./tokens/access-token.ts";
 import { createIdTokens } from "./tokens/id-token.ts";
@@ -22,6 +25,8 @@ export interface RoomsOptions {
   readonly log: Log;
   /** Takes the place of the database's clock. For tests. */
   readonly clock?: Clock | undefined;
+  /** False: tables that are missing or old are refused instead of made. Default: true. */
+  readonly migrate?: boolean | undefined;
   /** Told of each migration that an opening runs. */
   readonly onMigration?: ((done: { version: number; name: string }) => void) | undefined;
 }
@@ -36,18 +41,52 @@ export type Rooms = Awaited<ReturnType<typeof openRooms>>;
  */
 export async function openRooms(settings: ResolvedSettings, options: RoomsOptions) {
   const { log } = options;
-  const secrets = createSecrets(loadMasterSecrets(settings.secret, `${settings.data}/secret`));
   const database = await openDatabase({
     url: settings.database,
     log,
     ...(options.clock && { clock: options.clock }),
   });
   try {
-    await migrate(database, { onProgress: (done) => options.onMigration?.(done) });
+    await prepareTables(database, options);
+    const secrets = createSecrets(await findMasterSecrets(settings, database));
+    return roomsOn({ settings, log, database, secrets });
   } catch (error) {
     await database.close();
     throw error;
   }
+}
+
+async function prepareTables(database: Database, options: RoomsOptions): Promise<void> {
+  if (options.migrate !== false) {
+    await migrate(database, { onProgress: (done) => options.onMigration?.(done) });
+    return;
+  }
+  const { length } = await pendingMigrations(database);
+  if (length === 0) return;
+  throw new DatabaseUnavailable(
+    `The database lacks ${length === 1 ? "a migration" : `${length} migrations`}: run keyturn migrate, or start the server`,
+  );
+}
+
+/** A secret of its own is made for a new database only: any other has keys that it would not open. */
+async function findMasterSecrets(settings: ResolvedSettings, database: Database): Promise<Buffer[]> {
+  const file = `${settings.data}/secret`;
+  if (settings.secret === undefined && !existsSync(file) && (await database.one(selectAllKeys(1)))) {
+    throw new WrongSetting(
+      `${settingNotes.secret.variable} is not set and there is no file ${file}, but the database has keys that a master secret closed; give that secret, or the data folder in which it lies.`,
+    );
+  }
+  return loadMasterSecrets(settings.secret, file);
+}
+
+interface Ground {
+  readonly settings: ResolvedSettings;
+  readonly log: Log;
+  readonly database: Database;
+  readonly secrets: Secrets;
+}
+
+function roomsOn({ settings, log, database, secrets }: Ground) {
   const { clock } = database;
   const { issuer } = settings;
   const audit = createAudit({ database });

@@ -1,0 +1,51 @@
+import { Command, CommanderError } from "commander";
+import type { Context } from "./open.ts";
+import { exitCodes, type Outcome, WrongUsage } from "./outcome.ts";
+import { addServerSyntax } from "./syntax.ts";
+import { printError, printOutcome, type Terminal } from "./terminal.ts";
+
+/** Reads the arguments, runs the command, prints its answer. Returns the exit code; throws nothing. */
+export async function runProgram(args: readonly string[], terminal: Terminal): Promise<number> {
+  const asJson = args.includes("--json");
+  let exitCode: number = exitCodes.done;
+  const program = new Command("keyturn")
+    .description("A token and session server.")
+    .option("--json", "answer as one JSON document")
+    .option("--config <file>", "the settings file (default: keyturn.config.ts or .json, if there is one)")
+    .configureHelp({ showGlobalOptions: true })
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => terminal.stdout.write(text),
+      writeErr: (text) => terminal.stderr.write(text),
+      // Errors come back as exceptions and are printed in one place.
+      outputError: () => undefined,
+    });
+  const run = (command: Command, work: (context: Context) => Promise<Outcome | number>) => {
+    const { json = false, config, port, host } = command.optsWithGlobals();
+    return work({ terminal, json, sources: { config, port, host } }).then((result) => {
+      exitCode = typeof result === "number" ? result : printOutcome(terminal, result, json);
+    });
+  };
+  for (const add of [addServerSyntax]) add(program, run);
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return exitCode;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) return printError(terminal, error, asJson);
+    if (error.exitCode === 0) return exitCodes.done;
+    return printError(terminal, usageError(error), asJson);
+  }
+}
+
+function usageError({ code, message }: CommanderError): WrongUsage {
+  if (code === "commander.help") return new WrongUsage("Say which command: keyturn --help lists them.");
+  const line = message.replace(/^error: /, "").replaceAll(/\s*\n\s*/g, " ");
+  // What stands after the equals sign may be a secret that somebody tried to give so.
+  const safe = line.replace(/(unknown option '-[^=']*)=[^']*'/, "$1'");
+  const sentence = `${safe.charAt(0).toUpperCase()}${safe.slice(1).replace(/\.$/, "")}`;
+  const isSecret = /unknown option '--?[\w-]*(password|secret)/.test(line);
+  const hint = isSecret
+    ? "A secret is never an argument, others see it there: use --password-stdin."
+    : "Add --help to the command to see what it takes.";
+  return new WrongUsage(`${sentence}. ${hint}`);
+}

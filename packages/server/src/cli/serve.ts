@@ -1,0 +1,94 @@
+import { addFirstAdmin, type FirstAdmin } from "../admin/commands/first-admin.ts";
+import { type App, createApp } from "../app.ts";
+import { isLoopback, type ResolvedSettings } from "../config.ts";
+import { bind, listen, type RunningServer } from "../server.ts";
+import { version } from "../version.ts";
+import { databaseName } from "./database-name.ts";
+import { firstSteps } from "./first-steps.ts";
+import type { Context } from "./open.ts";
+import { loadSettings } from "./settings.ts";
+import { catchSignals } from "./signals.ts";
+import { progress } from "./terminal.ts";
+
+/**
+ * Serves until a signal comes. The first SIGINT or SIGTERM lets requests under way end; the second ends at once.
+ * @returns the exit code
+ */
+export async function serve(context: Context): Promise<number> {
+  const { terminal } = context;
+  const signals = catchSignals(() => {
+    terminal.stderr.write(
+      "keyturn: stopping; requests under way may end. The same signal again stops at once.\n",
+    );
+  });
+  try {
+    const started = await start(context);
+    announce(context, started);
+    await signals.received;
+    await started.running.stop();
+    return 0;
+  } finally {
+    signals.release();
+  }
+}
+
+interface Started {
+  readonly app: App;
+  readonly running: RunningServer;
+  readonly admin: FirstAdmin | undefined;
+}
+
+async function start({ terminal, sources }: Context): Promise<Started> {
+  const { settings, input } = await loadSettings(sources);
+  // The port first: it may be taken, and where the system chooses it, the issuer is named after it.
+  const bound = await bind(settings);
+  let app: App | undefined;
+  try {
+    const migrating = progress(terminal);
+    app = await createApp(
+      { ...input, port: bound.port },
+      {
+        onMigration: ({ version: number, name }) => migrating.say(`Migrated the database: ${number} ${name}`),
+      },
+    );
+    migrating.end();
+    const admin = await addFirstAdmin(app);
+    return { app, running: await listen(app, bound), admin };
+  } catch (error) {
+    bound.server.close();
+    bound.server.closeAllConnections();
+    await app?.close();
+    throw error;
+  }
+}
+
+function announce({ terminal, json }: Context, { app, running, admin }: Started): void {
+  const { settings } = app;
+  const { issuer } = settings;
+  const url = addressOf(running);
+  const database = databaseName(settings.database);
+  if (json) {
+    const firstAdmin = admin && { username: admin.user.username, password: admin.password };
+    const facts = { version, url, port: running.port, issuer, database, ...(firstAdmin && { firstAdmin }) };
+    terminal.stdout.write(`${JSON.stringify(facts, null, 2)}\n`);
+  } else {
+    if (admin !== undefined) terminal.stdout.write(`${firstSteps(admin, issuer)}\n`);
+    terminal.stdout.write(`Keyturn ${version} listens on ${url} (issuer ${issuer}, ${database})\n`);
+  }
+  if (isForDevelopment(settings)) {
+    terminal.stderr.write(
+      `keyturn: the issuer ${issuer} is for development only. Set KEYTURN_ISSUER to an https address for anything else.\n`,
+    );
+  }
+}
+
+function isForDevelopment({ issuer }: Pick<ResolvedSettings, "issuer">): boolean {
+  const url = new URL(issuer);
+  return url.protocol === "http:" && isLoopback(url.hostname);
+}
+
+function addressOf({ host, port }: { host: string; port: number }): string {
+  const shown =
+    host === "127.0.0.1" || host === "::1" ? "localhost" : host.includes(":") ? `[${host}]` : host;
+  return `http://${shown}:${port}`;
+}
