@@ -2,12 +2,10 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { argon2Sync, scryptSync } from "node:crypto";
 import { after, describe, test } from "node:test";
-import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { hashSync as bcryptHash } from "@node-rs/bcrypt";
-import fc from "fast-check";
 import type { HashJob, HashReply } from "./hash-protocol.ts";
-import { createHashThreads, type HashThreads } from "./hash-threads.ts";
+import type { HashThreads } from "./hash-threads.ts";
 import { recogniseHash } from "./password-hashes.ts";
 import { createPasswords } from "./password-hashing.ts";
 
@@ -159,149 +157,5 @@ describe("password hashing", () => {
       assert.ok(!error.message.includes("plaintext-password"));
       return true;
     });
-  });
-});
-
-describe("recognising hashes", () => {
-  const hash = (text: string) => recogniseHash(text);
-  const ok = `${b64(salt)}$${b64(Buffer.alloc(32, 7))}`;
-
-  test("hashes that would stall a thread or take more than 1 GiB are refused with a sentence", () => {
-    for (const text of [
-      `$argon2id$v=19$m=1048577,t=1,p=1$${ok}`,
-      `$argon2id$v=19$m=19456,t=100000,p=1$${ok}`,
-      `$argon2id$v=19$m=4294967295,t=4294967295,p=255$${ok}`,
-      `$scrypt$ln=21,r=8,p=1$${ok}`,
-      `$scrypt$ln=31,r=1073741823,p=1$${ok}`,
-      `$scrypt$ln=10,r=8,p=100000$${ok}`,
-      `$2b$16$${"a".repeat(53)}`,
-      `$2b$31$${"a".repeat(53)}`,
-    ]) {
-      const found = hash(text);
-      assert.equal(found.ok, false, text);
-      assert.match(found.ok ? "" : found.problem, /^This .+\.$/);
-    }
-    assert.equal(hash(`$argon2id$v=19$m=1048576,t=4,p=4$${ok}`).ok, true);
-    assert.equal(hash(`$scrypt$ln=20,r=8,p=1$${ok}`).ok, true);
-    assert.equal(hash(`$2b$15$${"a".repeat(53)}`).ok, true);
-  });
-
-  test("malformed and unknown hashes are refused with a sentence that does not repeat them", () => {
-    for (const text of [
-      "",
-      "secret-text",
-      "5f4dcc3b5aa765d61d8327deb882cf99",
-      `$argon2id$v=16$m=19456,t=2,p=1$${ok}`,
-      `$argon2id$m=19456,t=2,p=1$${ok}`,
-      `$argon2id$v=19$m=7,t=2,p=1$${ok}`,
-      `$argon2id$v=19$m=19456,t=0,p=1$${ok}`,
-      `$argon2id$v=19$m=19456,t=2,p=0$${ok}`,
-      `$argon2id$v=19$m=19456,t=2,p=1,keyid=AA$${ok}`,
-      `$argon2id$v=19$m=19456,t=2,p=1$${b64(salt)}$`,
-      `$argon2id$v=19$m=19456,t=2,p=1$AAAA$${b64(Buffer.alloc(32))}`,
-      `$argon2id$v=19$m=19456,t=2,p=1$${ok}=`,
-      `$argon2id$v=19$m=19456,t=2,p=1$${ok}\n`,
-      `$scrypt$ln=0,r=8,p=1$${ok}`,
-      `$scrypt$ln=16,r=1,p=1$${ok}`,
-      "$2b$03$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-      "$2x$10$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-      "$2b$10$short",
-      `$argon2id$${"$".repeat(1_000_000)}`,
-    ]) {
-      const found = hash(text);
-      assert.equal(found.ok, false, text.slice(0, 80));
-      assert.ok(!found.ok && !found.problem.includes("secret-text"));
-    }
-  });
-
-  test("any text is answered, none throws", () => {
-    const part = fc.constantFrom(
-      "$",
-      "argon2id",
-      "v=19",
-      "m=19456,t=2,p=1",
-      "scrypt",
-      "ln=1,r=8,p=1",
-      "2b",
-      "10",
-      "AAAA",
-      "\0",
-      "",
-    );
-    fc.assert(
-      fc.property(
-        fc.oneof(
-          fc.string({ unit: "binary" }),
-          fc.array(part).map((parts) => parts.join("")),
-        ),
-        (text) => {
-          const found = recogniseHash(text);
-          return found.ok || found.problem.length > 0;
-        },
-      ),
-    );
-  });
-});
-
-describe("hashing threads", () => {
-  const job = (memoryKib = 7168): HashJob => ({
-    kind: "argon2id",
-    password: "correct horse",
-    salt: new Uint8Array(16),
-    digestBytes: 32,
-    memoryKib,
-    passes: 1,
-    lanes: 1,
-  });
-
-  test("start with the first job, never more than allowed, and what exceeds the queue is busy", async () => {
-    const threads = createHashThreads({ threadsMax: 2, waitingMax: 3 });
-    assert.equal(threads.count(), 0);
-    const replies = await Promise.all(Array.from({ length: 10 }, () => threads.run(job())));
-    assert.equal(threads.count(), 2);
-    // Two at work and three waiting: the other five came when the queue was full.
-    assert.equal(replies.filter((reply) => reply === "busy").length, 5);
-    const digests = replies.filter((reply) => reply !== "busy").map((reply) => JSON.stringify(reply));
-    assert.equal(new Set(digests).size, 1);
-    assert.notEqual(await threads.run(job()), "busy");
-    await threads.close();
-    assert.equal(threads.count(), 0);
-    await assert.rejects(threads.run(job()));
-  });
-
-  test("end after idleness and start again when there is work", async () => {
-    const threads = createHashThreads({ threadsMax: 1, waitingMax: 3, idleMilliseconds: 1 });
-    await threads.run(job());
-    for (let i = 0; i < 500 && threads.count() > 0; i++) await delay(2);
-    assert.equal(threads.count(), 0);
-    assert.notEqual(await threads.run(job()), "busy");
-    await threads.close();
-  });
-
-  test("a thread that dies fails its own job only and is replaced", async () => {
-    const threads = createHashThreads({ threadsMax: 1, waitingMax: 3 });
-    await threads.run(job());
-    const broken = assert.rejects(threads.run(job(65536)), /ended before its work was done/);
-    const next = threads.run(job());
-    await threads.kill();
-    await broken;
-    assert.ok("digest" in ((await next) as object));
-    await threads.close();
-  });
-
-  test("a job that the algorithm refuses is answered with a failure, and the thread lives", async () => {
-    const threads = createHashThreads({ threadsMax: 1, waitingMax: 3 });
-    const reply = await threads.run(job(1));
-    assert.ok(reply !== "busy" && "failure" in reply);
-    assert.ok("digest" in ((await threads.run(job())) as object));
-    await threads.close();
-  });
-
-  test("closing rejects what waits", async () => {
-    const threads = createHashThreads({ threadsMax: 1, waitingMax: 5 });
-    const all = [job(65536), job(), job()].map((each) => threads.run(each));
-    const settled = Promise.allSettled(all);
-    await threads.close();
-    assert.deepEqual(new Set((await settled).map(({ status }) => status)), new Set(["rejected"]));
   });
 });
