@@ -37,15 +37,23 @@ export function isTypeAllowed(type: string | undefined, tokenType: TokenType): b
 // they carry these claims (OIDC Core §2, §3.3.2.11; Back-Channel Logout §2.4).
 const notAnAccessToken = ["nonce", "at_hash", "c_hash", "s_hash", "events"];
 
+const nothing: readonly string[] = Object.freeze([]);
+
+/** The strings of a list, frozen; nothing for anything else. */
 function stringList(value: unknown): readonly string[] {
-  if (!Array.isArray(value)) return [];
-  return value.filter((one) => typeof one === "string");
+  if (!Array.isArray(value) || value.length === 0) return nothing;
+  for (const one of value) {
+    if (typeof one !== "string") return Object.freeze(value.filter((each) => typeof each === "string"));
+  }
+  return Object.freeze(value);
 }
 
 function scopesOf(payload: JsonObject): readonly string[] {
   // `scope` is RFC 9068 §2.2.3; `scp` is what Okta and Entra send instead.
   const value = payload.scope ?? payload.scp;
-  return typeof value === "string" ? value.split(" ").filter((one) => one !== "") : stringList(value);
+  if (typeof value !== "string") return stringList(value);
+  const scopes = value.split(" ");
+  return Object.freeze(scopes.includes("") ? scopes.filter((one) => one !== "") : scopes);
 }
 
 function freezeDeep(value: JsonObject): JsonObject {
@@ -53,7 +61,8 @@ function freezeDeep(value: JsonObject): JsonObject {
   // Bounded by the length of a token.
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     Object.freeze(next);
-    for (const member of Object.values(next)) {
+    for (const name in next) {
+      const member: unknown = next[name as never];
       if (typeof member === "object" && member !== null) pending.push(member);
     }
   }
@@ -80,24 +89,27 @@ function readTimes(payload: JsonObject, policy: ClaimPolicy) {
   };
 }
 
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
 function buildIdentity(payload: JsonObject, subject: string, audience: readonly string[]): Identity {
   const { client_id, sid, auth_time, acr, amr, iat } = payload;
-  return Object.freeze({
+  const identity: Mutable<Identity> = {
     subject,
-    ...(typeof client_id === "string" && { clientId: client_id }),
-    ...(typeof sid === "string" && { sessionId: sid }),
-    scopes: Object.freeze(scopesOf(payload)),
-    roles: Object.freeze(stringList(payload.roles)),
-    permissions: Object.freeze(stringList(payload.permissions)),
+    scopes: scopesOf(payload),
+    roles: stringList(payload.roles),
+    permissions: stringList(payload.permissions),
     issuedAt: (iat as number | undefined) ?? 0,
     expiresAt: payload.exp as number,
-    ...(isTime(auth_time) && { authTime: auth_time }),
-    ...(typeof acr === "string" && { acr }),
-    ...(Array.isArray(amr) && { amr: Object.freeze(stringList(amr)) }),
     issuer: payload.iss as string,
-    audience: Object.freeze(audience),
+    audience,
     claims: freezeDeep(payload),
-  });
+  };
+  if (typeof client_id === "string") identity.clientId = client_id;
+  if (typeof sid === "string") identity.sessionId = sid;
+  if (isTime(auth_time)) identity.authTime = auth_time;
+  if (typeof acr === "string") identity.acr = acr;
+  if (Array.isArray(amr)) identity.amr = stringList(amr);
+  return Object.freeze(identity);
 }
 
 /** Checks the claims of a token whose signature is good (RFC 9068 §4, RFC 7519 §4.1). */
@@ -107,7 +119,7 @@ export function readClaims(payload: JsonObject, policy: ClaimPolicy, nowMs: numb
   }
   // RFC 9068 §4: the issuer identifier "MUST exactly match the value of the 'iss' claim".
   if (payload.iss !== policy.issuer) return refused("wrong_issuer");
-  const audience = typeof payload.aud === "string" ? [payload.aud] : stringList(payload.aud);
+  const audience = typeof payload.aud === "string" ? Object.freeze([payload.aud]) : stringList(payload.aud);
   // RFC 7519 §4.1.3: "If the principal processing the claim does not identify itself with a value in the 'aud'
   // claim when this claim is present, then the JWT MUST be rejected." RFC 9068 §4 requires it to be present.
   if (!audience.some((one) => policy.audiences.has(one))) return refused("wrong_audience");

@@ -1,12 +1,13 @@
 import type * as NodeCrypto from "node:crypto";
 import { type Algorithm, type AlgorithmRule, ruleOf } from "./algorithms.ts";
-import { ecdsaSignatureToDer, isEcdsaSignature } from "./ecdsa-signature.ts";
+import { derBytesMax, ecdsaSignatureToDer, isEcdsaSignature } from "./ecdsa-signature.ts";
 import type { PublicJsonWebKey } from "./json-web-key.ts";
+import { tokenCharactersMax } from "./token.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** Whether the signature is one of the input by the key that the verifier was made for. */
-export type Verifier = (input: Bytes, signature: Bytes) => boolean | Promise<boolean>;
+/** Whether the signature is one of the input (ASCII) by the key that the verifier was made for. */
+export type Verifier = (input: string, signature: Bytes) => boolean | Promise<boolean>;
 
 /** What the guard needs of a runtime. `makeVerifier` throws or rejects when the runtime refuses the key. */
 export type Cryptography = {
@@ -35,8 +36,15 @@ function publicPart({ kty, crv, x, y, n, e, pub, alg }: PublicJsonWebKey): Recor
 
 const saltBytes = { sha256: 32, sha384: 48, sha512: 64 } as const;
 
+const encoder = new TextEncoder();
+
 /** Verifies synchronously with node:crypto. */
 export function nodeCryptography(crypto: typeof NodeCrypto): Cryptography {
+  // Read by the verification before anything else can write to it.
+  const scratch = new Uint8Array(tokenCharactersMax);
+  const derScratch = new Uint8Array(derBytesMax);
+  const bytesOf = (input: string) => scratch.subarray(0, encoder.encodeInto(input, scratch).written);
+
   return {
     name: "node",
     makeVerifier(key, algorithm) {
@@ -47,16 +55,16 @@ export function nodeCryptography(crypto: typeof NodeCrypto): Cryptography {
         case "ecdsa":
           return (input, signature) =>
             isSignatureShape(rule, signature) &&
-            crypto.verify(hash, input, publicKey, ecdsaSignatureToDer(signature));
+            crypto.verify(hash, bytesOf(input), publicKey, ecdsaSignatureToDer(signature, derScratch));
         case "rsa-pss": {
           // RFC 7518 §3.5: "The size of the salt value is the same size as the hash function output."
           const saltLength = saltBytes[rule.hash ?? "sha256"];
           const options = { key: publicKey, padding: crypto.constants.RSA_PKCS1_PSS_PADDING, saltLength };
-          return (input, signature) => crypto.verify(hash, input, options, signature);
+          return (input, signature) => crypto.verify(hash, bytesOf(input), options, signature);
         }
         default:
           return (input, signature) =>
-            isSignatureShape(rule, signature) && crypto.verify(hash, input, publicKey, signature);
+            isSignatureShape(rule, signature) && crypto.verify(hash, bytesOf(input), publicKey, signature);
       }
     },
   };
@@ -93,7 +101,8 @@ export function webCryptography(): Cryptography {
       const { importing, verifying } = webParameters(algorithm);
       const publicKey = await subtle.importKey("jwk", publicPart(key), importing, false, ["verify"]);
       return (input, signature) =>
-        isSignatureShape(rule, signature) && subtle.verify(verifying, publicKey, signature, input);
+        isSignatureShape(rule, signature) &&
+        subtle.verify(verifying, publicKey, signature, encoder.encode(input));
     },
   };
 }

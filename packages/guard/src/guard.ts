@@ -204,7 +204,10 @@ export function createGuardWith(options: GuardOptions, internals: GuardInternals
 
   function recall(token: string): VerifiedToken | undefined {
     const verified = cache.get(token);
-    if (verified === undefined || !verified.key.withdrawn) return verified;
+    if (verified === undefined) return undefined;
+    // A guard that only ever meets tokens it knows must still learn of a key that was taken back.
+    void keySet.wait();
+    if (!verified.key.withdrawn) return verified;
     cache.delete(token);
     return undefined;
   }

@@ -132,8 +132,9 @@ export function createKeySet(parts: KeySetParts): KeySet {
     },
     isLoaded: () => ring !== undefined,
     candidates(keyId, algorithm) {
-      const keys = keyId === undefined ? ring?.all : ring?.byId.get(keyId);
-      return (keys ?? []).filter((key) => key.fits(algorithm)).slice(0, candidatesMax);
+      const keys = (keyId === undefined ? ring?.all : ring?.byId.get(keyId)) ?? [];
+      if (keys.length === 1 && keys[0]?.fits(algorithm) === true) return keys;
+      return keys.filter((key) => key.fits(algorithm)).slice(0, candidatesMax);
     },
     askAgain() {
       if (inFlight !== undefined) return inFlight;

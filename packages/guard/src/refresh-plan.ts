@@ -41,7 +41,7 @@ export function createRefreshPlan(elapsedMs: () => number): RefreshPlan {
       return pauseMs;
     },
     mayTry: () => elapsedMs() >= retryAtMs,
-    isDue: () => elapsedMs() >= dueAtMs && elapsedMs() >= retryAtMs,
+    isDue: () => elapsedMs() >= Math.max(dueAtMs, retryAtMs),
     mustWait: () => elapsedMs() >= endsAtMs && failures === 0,
     retryAfterSeconds: () => Math.max(1, (retryAtMs - elapsedMs()) / 1000),
   };

@@ -1,5 +1,5 @@
 import { type Algorithm, isAlgorithm } from "./algorithms.ts";
-import { decodeBase64url } from "./base64url.ts";
+import { decodeBase64url, decodeBase64urlText } from "./base64url.ts";
 import type { RefusalReason } from "./refusal-reason.ts";
 
 /** Longest access token that is looked at, in characters. */
@@ -16,7 +16,8 @@ export type TokenHeader = {
 export type DecodedToken = {
   readonly ok: true;
   readonly header: TokenHeader;
-  readonly signingInput: Uint8Array<ArrayBuffer>;
+  /** ASCII: what the signature is over. */
+  readonly signingInput: string;
   readonly signature: Uint8Array<ArrayBuffer>;
   /** Still encoded: nothing of it is parsed before the signature has been verified. */
   readonly payload: string;
@@ -24,17 +25,15 @@ export type DecodedToken = {
 
 export type Undecodable = { readonly ok: false; readonly reason: RefusalReason };
 
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-const encoder = new TextEncoder();
 const failure = (reason: RefusalReason): Undecodable => ({ ok: false, reason });
 const malformed = failure("malformed");
 
-/** Base64url text to a JSON object; undefined when it is anything else. */
-export function decodeJsonObject(text: string): JsonObject | undefined {
-  const bytes = decodeBase64url(text);
-  if (bytes === undefined) return undefined;
+/** Base64url to a JSON object; undefined when it is anything else. */
+export function decodeJsonObject(encoded: string): JsonObject | undefined {
+  const text = decodeBase64urlText(encoded);
+  if (text === undefined) return undefined;
   try {
-    const value: unknown = JSON.parse(utf8.decode(bytes));
+    const value: unknown = JSON.parse(text);
     return typeof value === "object" && value !== null && !Array.isArray(value)
       ? (value as JsonObject)
       : undefined;
@@ -43,8 +42,25 @@ export function decodeJsonObject(text: string): JsonObject | undefined {
   }
 }
 
-function readHeader(encoded: string, allowed: ReadonlySet<Algorithm>): TokenHeader | Undecodable {
+// The tokens of one issuer share a handful of headers: what was read once need not be parsed again. When strangers
+// fill it up it starts anew. It remembers no verdict, only what a text says.
+const headersMax = 64;
+const headersByText = new Map<string, JsonObject>();
+
+function parseHeader(encoded: string): JsonObject | undefined {
+  const known = headersByText.get(encoded);
+  if (known !== undefined) return known;
   const header = decodeJsonObject(encoded);
+  if (header === undefined || encoded.length > 512) return header;
+  if (headersByText.size >= headersMax) headersByText.clear();
+  headersByText.set(encoded, header);
+  return header;
+}
+
+function readHeader(
+  header: JsonObject | undefined,
+  allowed: ReadonlySet<Algorithm>,
+): TokenHeader | Undecodable {
   if (header === undefined) return malformed;
   // RFC 7515 §4.1.11: "If any of the listed extension Header Parameters are not understood and supported by the
   // recipient, then the JWS is invalid." None is understood here, and an empty or odd list is invalid anyway.
@@ -72,14 +88,14 @@ export function decodeToken(token: string, allowed: ReadonlySet<Algorithm>): Dec
     // Five parts are a JWE (RFC 7516 §3.1): an access token that the API cannot be meant to read.
     return token.split(".").length === 5 ? failure("encrypted") : malformed;
   }
-  const header = readHeader(token.slice(0, firstDot), allowed);
+  const header = readHeader(parseHeader(token.slice(0, firstDot)), allowed);
   if ("ok" in header) return header;
   const signature = decodeBase64url(token.slice(lastDot + 1));
   if (signature === undefined || signature.length === 0) return malformed;
   return {
     ok: true,
     header,
-    signingInput: encoder.encode(token.slice(0, lastDot)),
+    signingInput: token.slice(0, lastDot),
     signature,
     payload: token.slice(firstDot + 1, lastDot),
   };
