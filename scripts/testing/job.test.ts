@@ -44,6 +44,15 @@ test("a failing test is reported with its error, its suite is not reported besid
   assert.match(summaryText([result], 0), /bad luck/);
 });
 
+test("a failing test that is marked as to do is listed with its reason, and fails nothing", async (t) => {
+  const result = await runSource(
+    t,
+    `${head} test("a", { todo: "soon" }, () => { throw new Error("not yet"); });`,
+  );
+  assert.equal(failed(result), false);
+  assert.match(summaryText([result], 0), /skipped: a \[one\.test\.mjs\] to do: soon/);
+});
+
 for (const [what, source] of [
   ["hangs in a loop", 'test("a", () => { for (;;); });'],
   ["does not end after its tests", 'test("a", () => { setInterval(() => {}, 1000); });'],

@@ -68,7 +68,7 @@ export async function runJob(job: Job, options: JobOptions): Promise<JobResult> 
         ...(data.line && { line: data.line }),
       };
       if (type === "test:pass") titles.push(`${"  ".repeat(data.nesting)}✔ ${note.title}`);
-      else if (!isOnlyParent(data.details.error))
+      else if (data.todo === undefined && !isOnlyParent(data.details.error))
         failures.push({ ...note, cause: reason(data.details.error, options) });
       if (data.skip !== undefined) skips.push({ ...note, cause: data.skip === true ? "" : data.skip });
       if (data.todo !== undefined)
