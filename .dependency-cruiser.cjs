@@ -110,7 +110,7 @@ module.exports = {
     }),
     ...neighbours(2, folders2, {
       users: ["sessions", "rate-limits", "audit"],
-      sessions: ["clients", "audit"],
+      sessions: ["tokens", "audit"],
       tokens: ["keys", "audit"],
       keys: ["audit"],
       clients: ["audit"],

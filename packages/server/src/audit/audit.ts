@@ -1,7 +1,6 @@
-import type { Sql } from "sql-template-tag";
 import { firstIdAt, type Id, idFromBytes, newId } from "../primitives/id.ts";
 import { limits } from "../primitives/limits.ts";
-import type { Database } from "../storage/database.ts";
+import type { Database, Sql } from "../storage/database.ts";
 import { deleteEventsOlderThan, insertEvent, selectEvents } from "./audit.sql.ts";
 import type { Actor, AuditEvent, AuditEventType, StoredAuditEvent } from "./events.ts";
 

@@ -1,7 +1,7 @@
-import type { Sql } from "sql-template-tag";
 import { insertEvent } from "../audit/audit.sql.ts";
 import type { AuditEvent } from "../audit/events.ts";
 import { newId } from "../primitives/id.ts";
+import type { Sql } from "../storage/database.ts";
 import { endedStatements } from "./revocations.ts";
 import { endedAny, updateEnded } from "./sessions.sql.ts";
 

@@ -1,8 +1,7 @@
-import type { Sql } from "sql-template-tag";
 import { type Clock, toSeconds } from "../primitives/clock.ts";
 import { type Id, idFromBytes } from "../primitives/id.ts";
 import { limits } from "../primitives/limits.ts";
-import type { Database } from "../storage/database.ts";
+import type { Database, Sql } from "../storage/database.ts";
 import {
   appendEnded,
   appendWide,

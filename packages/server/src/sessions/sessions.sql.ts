@@ -27,17 +27,25 @@ const columns = sql`id, user_id, client_id, kind, parent, scope, amr, device, ip
   authenticated_at, last_used_at, expires_at, generation, recent, revoked_at, end_reason, end_event`;
 
 /**
- * A new session, only if its user is (still) there and not disabled: a sign-in that races with the operator's
- * "disable" must not slip through between the look at the user and this insert.
+ * Waits for whoever is changing this user, and holds off whoever will, until the transaction ends: disabling,
+ * removing and a change of password begin with the same row. It changes nothing.
  */
-export function insertSession(row: SessionRow & { digest: Uint8Array }): Sql {
+export function lockUser(id: Id): Sql {
+  return sql`UPDATE users SET updated_at = updated_at WHERE id = ${idToBytes(id)}`;
+}
+
+/**
+ * A new session, only if its user is (still) there and not disabled: a sign-in that races with the operator's
+ * "disable" must not slip through between the look at the user and this insert. `lockUser` comes before it.
+ */
+export function insertSession(row: SessionRow & { digest: Uint8Array }, onlyIf: Sql): Sql {
   return sql`
     INSERT INTO sessions (${columns}, digest)
     SELECT ${row.id}, ${row.user_id}, ${row.client_id}, ${row.kind}, ${row.parent}, ${row.scope}, ${row.amr},
       ${row.device}, ${row.ip}, ${row.user_agent}, ${row.dpop_thumbprint}, ${row.authenticated_at},
       ${row.last_used_at}, ${row.expires_at}, ${row.generation}, ${row.recent}, ${row.revoked_at},
       ${row.end_reason}, ${row.end_event}, ${row.digest}
-    WHERE EXISTS (SELECT 1 FROM users WHERE id = ${row.user_id} AND disabled_at IS NULL)`;
+    WHERE EXISTS (SELECT 1 FROM users WHERE id = ${row.user_id} AND disabled_at IS NULL) AND ${onlyIf}`;
 }
 
 export function selectSession(id: Id): Sql {
@@ -97,3 +105,5 @@ export function deleteOverBetween(slice: { after: Id; upTo: Id | undefined; over
     DELETE FROM sessions WHERE id > ${idToBytes(slice.after)} AND ${upTo}
       AND (expires_at < ${slice.over} OR revoked_at < ${slice.over})`;
 }
+
+export const always: Sql = sql`1 = 1`;

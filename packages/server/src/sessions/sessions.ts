@@ -1,4 +1,3 @@
-import type { Sql } from "sql-template-tag";
 import { insertEvent } from "../audit/audit.sql.ts";
 import type { Actor } from "../audit/events.ts";
 import type { Settings } from "../config.ts";
@@ -7,13 +6,15 @@ import { sha256 } from "../primitives/digest.ts";
 import { firstIdAt, type Id, idFromBytes, idToBytes, newId } from "../primitives/id.ts";
 import { limits } from "../primitives/limits.ts";
 import { randomBytes } from "../primitives/random.ts";
-import type { Database } from "../storage/database.ts";
+import type { Database, Sql } from "../storage/database.ts";
 import type { RefreshTokens } from "../tokens/refresh-token.ts";
 import { type EndReason, endStatements } from "./end.ts";
 import { decodeRecent, type Supersession } from "./recent.ts";
 import {
+  always,
   deleteOverBetween,
   insertSession,
+  lockUser,
   type SessionRow,
   selectIdAfter,
   selectSession,
@@ -132,12 +133,12 @@ export function createSessions({ database, clock, refreshTokens, settings, onEnd
   return {
     /**
      * Starts a session: the row and its audit event, with `also` (what belongs to the same sign-in) in the same
-     * transaction. Undefined when the user has been disabled or removed meanwhile; then nothing was written but
-     * `also`.
+     * transaction. Undefined when the user has been disabled or removed meanwhile, or `onlyIf` no longer holds;
+     * then nothing was written but `also`.
      */
     async start(
       session: NewSession,
-      also: readonly Sql[] = [],
+      { also = [], onlyIf = always }: { also?: readonly Sql[]; onlyIf?: Sql } = {},
     ): Promise<{ session: Session; refreshToken: string } | undefined> {
       const now = clock.now();
       const id = newId(now);
@@ -164,8 +165,9 @@ export function createSessions({ database, clock, refreshTokens, settings, onEnd
         end_event: null,
       };
       const { userId, clientId, ip } = session;
-      const [inserted] = await database.batch([
-        insertSession({ ...row, digest: sha256(secret) }),
+      const [, inserted] = await database.batch([
+        lockUser(userId),
+        insertSession({ ...row, digest: sha256(secret) }, onlyIf),
         insertEvent({
           id: newId(now),
           at: now,

@@ -1,12 +1,11 @@
 import type { KeyObject } from "node:crypto";
-import type { Sql } from "sql-template-tag";
 import { insertEvent } from "../audit/audit.sql.ts";
 import type { AuditEvent } from "../audit/events.ts";
 import type { Settings } from "../config.ts";
 import { hmacSha256 } from "../primitives/digest.ts";
 import { idFromBytes, newId } from "../primitives/id.ts";
 import { limits } from "../primitives/limits.ts";
-import { type Database, DatabaseUnavailable, type Result } from "../storage/database.ts";
+import { type Database, DatabaseUnavailable, type Result, type Sql } from "../storage/database.ts";
 import type { RefreshTokenParts, RefreshTokens } from "../tokens/refresh-token.ts";
 import { endStatements } from "./end.ts";
 import { decodeRecent, encodeRecent } from "./recent.ts";

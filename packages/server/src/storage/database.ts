@@ -1,6 +1,9 @@
 import type { Sql } from "sql-template-tag";
 import type { Clock } from "../primitives/clock.ts";
 
+/** A statement with its parameters. Written in `*.sql.ts` only; other files hand it on. */
+export type { Sql };
+
 export type Engine = "sqlite" | "postgres";
 
 /** What a column holds. Times are whole milliseconds; booleans are 0 and 1; ids and digests are bytes. */

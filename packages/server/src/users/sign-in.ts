@@ -12,7 +12,14 @@ import type { Database } from "../storage/database.ts";
 import { cleanText, loginKey } from "./names.ts";
 import type { Passwords } from "./password-hashing.ts";
 import { type User, userFromRow } from "./user.ts";
-import { hasHash, selectUserToSignIn, type UserKey, type UserRow, upgradeHash } from "./users.sql.ts";
+import {
+  hasHash,
+  passwordUnchanged,
+  selectUserToSignIn,
+  type UserKey,
+  type UserRow,
+  upgradeHash,
+} from "./users.sql.ts";
 
 export interface SignIn {
   /** A username or an e-mail address. */
@@ -50,7 +57,7 @@ interface Dependencies {
 }
 
 /** What the database says about the name that was typed. */
-type Found = UserRow & { password_hash: string | null };
+type Found = UserRow & { password_hash: string | null; password_changed_at: number | null };
 
 /** One attempt: what it counts against, and who it may be. */
 interface Attempt {
@@ -120,7 +127,7 @@ export function createSignIn(dependencies: Dependencies) {
     const upgrade = hash && verified.rehash ? await passwords.hash(request.password) : undefined;
     const to = upgrade?.outcome === "hashed" ? upgrade.hash : undefined;
     const started = await start(request, attempt, hash && to ? { from: hash, to } : undefined);
-    // Disabled or removed while the password was being verified.
+    // Disabled, removed or given another password while this one was being verified.
     if (started === undefined) await auditFailed(attempt, "disabled");
     return started ?? { outcome: "invalid_credentials" };
   };
@@ -154,13 +161,16 @@ function createStarting({ clock, rateLimits, sessions }: Dependencies) {
         ip: attempt.ip,
         userAgent: cleanText(request.userAgent, limits.userAgentCharactersMax),
       } as const;
-      const started = await sessions.start(session, [
+      const also = [
         ...rateLimits.refundStatements(attempt.buckets),
         ...(attempt.home === undefined
           ? []
           : [rateLimits.rememberStatement(attempt.home, knownAddressSeconds)]),
         ...(upgrade === undefined ? [] : upgradeStatements(user.id, upgrade)),
-      ]);
+      ];
+      // A password that was changed while it was being verified starts no session: the change may have ended all.
+      const onlyIf = passwordUnchanged(user.id, attempt.found?.password_changed_at ?? 0);
+      const started = await sessions.start(session, { also, onlyIf });
       return started && { outcome: "signed_in", user, ...started };
     },
   };

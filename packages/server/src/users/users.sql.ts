@@ -52,7 +52,7 @@ export const selectUserByKey = (key: UserKey): Sql => sql`SELECT ${columns} FROM
 /** The user and the hash of the password, null without one. */
 export function selectUserToSignIn(key: UserKey): Sql {
   return sql`
-    SELECT ${columns}, c.secret AS password_hash FROM users u
+    SELECT ${columns}, c.secret AS password_hash, c.changed_at AS password_changed_at FROM users u
     LEFT JOIN credentials c ON c.user_id = u.id AND c.kind = 'password' WHERE ${byKey(key)}`;
 }
 
@@ -127,6 +127,13 @@ export function upgradeHash(upgrade: { userId: Id; from: string; to: string }): 
   return sql`
     UPDATE credentials SET secret = ${upgrade.to}
     WHERE user_id = ${idToBytes(upgrade.userId)} AND kind = 'password' AND secret = ${upgrade.from}`;
+}
+
+/** Whether the password is still the one set then. A raised hash is of the same password and changes nothing here. */
+export function passwordUnchanged(userId: Id, changedAt: number): Sql {
+  return sql`EXISTS (
+    SELECT 1 FROM credentials
+    WHERE user_id = ${idToBytes(userId)} AND kind = 'password' AND changed_at = ${changedAt})`;
 }
 
 export function hasHash(userId: Id, hash: string): Sql {
