@@ -1,0 +1,355 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { connect, createServer, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { raw } from "sql-template-tag";
+import { type App, createApp } from "./app.ts";
+import type { SettingsInput } from "./config.ts";
+import { createLog } from "./observability/log.ts";
+import type { Clock } from "./primitives/clock.ts";
+import { listen } from "./server.ts";
+import { openTestDatabase, type TestDatabase } from "./storage/test-database.ts";
+import type { NewUser } from "./users/adding.ts";
+
+/** A whole server on a port of its own, over a database of its own, for tests of what leaves by HTTP. */
+
+const PASSWORD = "correct horse battery";
+const operator = { actor: "operator" } as const;
+
+/** Tables whose rows say who may do what. What is refused must leave them as they were. */
+const tables = {
+  users: "id, username, email, name, disabled_at",
+  credentials: "id, secret",
+  user_roles: "user_id, role",
+  clients: "id, secret_digest",
+  sessions: "id, generation, digest, last_used_at, revoked_at, end_reason",
+  revocations: "seq",
+  revocation_position: "seq",
+};
+
+export interface Call {
+  readonly method?: string;
+  /** Sent as JSON. */
+  readonly json?: unknown;
+  /** Sent as it is; give a content type in `headers`. */
+  readonly body?: string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** For `Authorization: Bearer`. */
+  readonly token?: string | undefined;
+  readonly signal?: AbortSignal;
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  /** The parsed body when it is JSON, otherwise empty. */
+  readonly json: Readonly<Record<string, unknown>>;
+}
+
+export interface Tokens {
+  readonly accessToken: string;
+  readonly refreshToken: string;
+  readonly idToken: string;
+  readonly tokenType: string;
+  readonly expiresIn: number;
+  readonly refreshExpiresIn: number;
+  readonly sessionId: string;
+  readonly user: { readonly id: string; readonly username: string } & Readonly<Record<string, unknown>>;
+}
+
+export interface TestServerOptions {
+  readonly settings?: SettingsInput;
+  /** Takes the place of the database's clock. */
+  readonly clock?: Clock;
+  /** A second node on the rows and the secret of the first one. */
+  readonly beside?: TestServer;
+}
+
+export type TestServer = Awaited<ReturnType<typeof startTestServer>>;
+
+/** What Node and its libraries print past the log; a test run has one console. */
+const printed: string[] = [];
+for (const method of ["log", "info", "warn", "error"] as const) {
+  const original = console[method].bind(console);
+  console[method] = (...parts: unknown[]) => {
+    printed.push(parts.map(String).join(" "));
+    original(...parts);
+  };
+}
+
+/** A clock that stands still until the test moves it. */
+export function stoppedClock(start = 1_800_000_000_000) {
+  let now = start;
+  return {
+    now: () => now,
+    /** Seconds. */
+    pass(seconds: number): void {
+      now += seconds * 1000;
+    },
+  };
+}
+
+export async function startTestServer(options: TestServerOptions = {}) {
+  const { clock, beside } = options;
+  const place: Pick<TestDatabase, "database" | "url" | "close"> =
+    beside?.place ?? (await openTestDatabase(clock && { clock }));
+  const data = beside?.data ?? mkdtempSync(join(tmpdir(), "keyturn-test-data-"));
+  const port = await freePort();
+  const lines: string[] = [];
+  const settings = {
+    issuer: beside?.issuer ?? `http://127.0.0.1:${port}`,
+    port,
+    data,
+    database: place.url,
+    passwordMemoryKib: 7168,
+    passwordPasses: 1,
+    passwordHashesConcurrentMax: 2,
+    logLevel: "debug",
+    ...options.settings,
+  } satisfies SettingsInput;
+  const log = createLog(settings, { write: (line: string) => void lines.push(line) });
+  const app = await createApp(settings, { log, clock });
+  const running = await listen(app);
+  const url = `http://127.0.0.1:${running.port}`;
+  const secrets = beside?.secrets ?? new Set<string>();
+  const { call, callQuietly } = createCalls(url, secrets);
+  let closing: Promise<void> | undefined;
+
+  async function close(): Promise<void> {
+    await running.stop(1);
+    if (beside === undefined) {
+      await place.close();
+      rmSync(data, { recursive: true, force: true });
+    }
+    assertNoSecretIn([...lines, ...printed], secrets);
+  }
+
+  return {
+    app,
+    url,
+    port: running.port,
+    issuer: app.settings.issuer,
+    data,
+    place,
+    /** The test's own connection to the server's rows. */
+    database: place.database,
+    /** Lines of the log. */
+    lines,
+    /** Everything that the log must never show. */
+    secrets,
+    call,
+    callQuietly,
+    stop: running.stop,
+    ...createActs(app, call, secrets),
+    /** All rows that say who may do what, as one text: the same before and after what is refused. */
+    rows: () => rowsOf(place),
+    /** Stops the server, removes its database, and looks for secrets in its log. */
+    close: () => (closing ??= close()),
+  };
+}
+
+function createActs(app: App, call: (path: string, options?: Call) => Promise<Reply>, secrets: Set<string>) {
+  return {
+    /** A user of the name with the password of all test users, unless given. */
+    async addUser(username: string, more: Partial<NewUser> = {}) {
+      const { password = PASSWORD } = more;
+      secrets.add(password);
+      if (more.email !== undefined) secrets.add(more.email);
+      const secret = more.passwordHash === undefined ? { password } : {};
+      const added = await app.users.add({ username, ...secret, ...more }, operator);
+      assert.ok(added.outcome === "added", `a test could not add its user: ${added.outcome}`);
+      return added.user;
+    },
+
+    /** Signs in with the password of all test users, unless given. */
+    async login(username: string, more: { password?: string; device?: string } = {}): Promise<Tokens> {
+      const reply = await call("/login", { json: { username, password: PASSWORD, ...more } });
+      assert.equal(reply.status, 200, reply.text);
+      return reply.json as unknown as Tokens;
+    },
+
+    /** A resource, with the header that authenticates it. */
+    async addResource(name: string) {
+      const added = await app.clients.add({ name, type: "resource" }, operator);
+      assert.ok(added.outcome === "added");
+      const { client, secret } = added;
+      secrets.add(secret);
+      return { id: client.id, secret, authorization: basic(client.id, secret) };
+    },
+  };
+}
+
+export function basic(id: string, secret: string): string {
+  return `Basic ${Buffer.from(`${id}:${secret}`).toString("base64")}`;
+}
+
+function createCalls(url: string, secrets: Set<string>) {
+  /** A request, with no opinion on the answer. */
+  async function callQuietly(path: string, options: Call = {}): Promise<Reply> {
+    const { json, token, signal } = options;
+    const body = json === undefined ? options.body : JSON.stringify(json);
+    noteSecrets(json, secrets);
+    const response = await fetch(new URL(url + path), {
+      method: options.method ?? (body === undefined ? "GET" : "POST"),
+      headers: {
+        ...(json === undefined ? {} : { "content-type": "application/json" }),
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        ...options.headers,
+      },
+      redirect: "manual",
+      ...(body === undefined ? {} : { body, duplex: "half" }),
+      ...(signal && { signal }),
+    } as RequestInit);
+    const text = await response.text();
+    const reply = { status: response.status, headers: response.headers, text, json: parsed(text) };
+    noteSecrets(reply.json, secrets);
+    return reply;
+  }
+
+  return {
+    callQuietly,
+    /** A request; what must be true of every answer is asserted. */
+    async call(path: string, options: Call = {}): Promise<Reply> {
+      const reply = await callQuietly(path, options);
+      assertCommon(reply);
+      return reply;
+    },
+  };
+}
+
+const SECRET_MEMBERS = ["accessToken", "refreshToken", "idToken", "password", "email"];
+
+function noteSecrets(value: unknown, secrets: Set<string>): void {
+  if (typeof value !== "object" || value === null) return;
+  for (const member of SECRET_MEMBERS) {
+    const secret = (value as Record<string, unknown>)[member];
+    // Shorter ones would be found by chance.
+    if (typeof secret === "string" && secret.length >= 8) secrets.add(secret);
+  }
+}
+
+function parsed(text: string): Record<string, unknown> {
+  try {
+    const value = JSON.parse(text);
+    return typeof value === "object" && value !== null ? value : {};
+  } catch {
+    return {};
+  }
+}
+
+/** OWASP ASVS 5.0 V3.4 and DESIGN §9: what every answer carries, and what none does. */
+export function assertCommon({ status, headers, text }: Reply): void {
+  assert.equal(headers.get("x-content-type-options"), "nosniff");
+  assert.equal(headers.get("referrer-policy"), "no-referrer");
+  assert.match(headers.get("content-security-policy") ?? "", /frame-ancestors 'none'/);
+  assert.equal(headers.get("x-powered-by"), null);
+  assert.equal(headers.get("server"), null);
+  assert.ok(headers.has("cache-control"), "every answer says whether it may be cached");
+  if (/"(access|refresh|id)Token"/.test(text) || status >= 400) {
+    assert.equal(headers.get("cache-control"), "no-store");
+  }
+}
+
+/** A refusal of the catalogue, in its exact shape. */
+export function assertRefusal(
+  reply: Reply,
+  expected: { status: number; error?: string; reason?: string },
+): void {
+  const { error, reason } = reply.json;
+  assert.equal(reply.status, expected.status, reply.text.slice(0, 300));
+  if (expected.error !== undefined) assert.equal(error, expected.error);
+  assert.match(String(error), /^[a-z_]+$/);
+  assert.equal(reason, expected.reason);
+  assert.equal(typeof reply.json.error_description, "string");
+  assert.equal(reply.headers.get("content-type"), "application/json");
+  const known = ["error", "error_description", "reason"];
+  assert.deepEqual(
+    Object.keys(reply.json).filter((name) => !known.includes(name)),
+    [],
+  );
+  assert.doesNotMatch(reply.text, /\bat .*\.(ts|js|mjs):\d|node:internal|node_modules/);
+}
+
+function assertNoSecretIn(lines: readonly string[], secrets: ReadonlySet<string>): void {
+  const text = lines.join("\n");
+  for (const secret of secrets) {
+    assert.ok(!text.includes(secret), `the log shows a secret that begins with ${secret.slice(0, 8)}`);
+  }
+  // Tokens that no test noted, and parts of them.
+  assert.doesNotMatch(
+    text,
+    /\b(krt|kts)_[A-Za-z0-9_-]{8}|eyJ[A-Za-z0-9_-]{8}|Bearer [A-Za-z0-9]|Basic [A-Za-z0-9]/,
+  );
+}
+
+async function rowsOf({ database }: Pick<TestDatabase, "database">): Promise<string> {
+  const names = Object.entries(tables);
+  const found = await database.each(
+    names.map(([table, columns]) => raw(`SELECT ${columns} FROM ${table} ORDER BY ${columns}`)),
+  );
+  return JSON.stringify(
+    found.map((rows, index) => [names[index]?.[0], rows]),
+    (_, value) => (value instanceof Uint8Array ? Buffer.from(value).toString("hex") : value),
+  );
+}
+
+/** A port that was free a moment ago: the issuer names it before the server listens on it. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/**
+ * Sends bytes as they are and gives back all that comes until the server closes the connection (or, for one that
+ * it keeps open, until a whole answer with a Content-Length is there).
+ */
+export function exchange(port: number, request: string | readonly (string | Uint8Array)[]): Promise<Reply> {
+  const { promise, resolve, reject } = Promise.withResolvers<Reply>();
+  const chunks: Buffer[] = [];
+  const socket: Socket = connect(port, "127.0.0.1");
+  socket.setTimeout(5000, () => {
+    socket.destroy();
+    reject(new Error(`no answer in 5 s; so far: ${Buffer.concat(chunks).toString("latin1").slice(0, 200)}`));
+  });
+  const done = () => {
+    const reply = replyFrom(Buffer.concat(chunks).toString("utf8"));
+    socket.destroy();
+    resolve(reply);
+  };
+  socket.on("data", (chunk) => {
+    chunks.push(chunk);
+    const text = Buffer.concat(chunks).toString("latin1");
+    const end = text.indexOf("\r\n\r\n");
+    const length = /^content-length: (\d+)/im.exec(text.slice(0, end))?.[1];
+    if (end > 0 && !text.startsWith("HTTP/1.1 100") && length !== undefined) {
+      if (text.length >= end + 4 + Number(length)) done();
+    }
+  });
+  socket.on("error", (error: NodeJS.ErrnoException) => {
+    // A server that has answered may reset what it did not want to read.
+    if (chunks.length > 0) done();
+    else reject(error);
+  });
+  socket.on("close", done);
+  for (const part of typeof request === "string" ? [request] : request) socket.write(part);
+  return promise;
+}
+
+function replyFrom(message: string): Reply {
+  // An interim answer (RFC 9110 §15.2) comes before the one that counts.
+  const text = message.replace(/^HTTP\/1\.1 1\d\d [^\r]*\r\n\r\n/, "");
+  const end = text.indexOf("\r\n\r\n");
+  const [first = "", ...fields] = text.slice(0, Math.max(0, end)).split("\r\n");
+  const headers = new Headers();
+  for (const field of fields) {
+    const colon = field.indexOf(":");
+    headers.append(field.slice(0, colon), field.slice(colon + 1).trim());
+  }
+  const body = text.slice(end + 4);
+  return { status: Number(first.split(" ")[1] ?? 0), headers, text: body, json: parsed(body) };
+}
