@@ -13,6 +13,8 @@ import { tokenReply } from "./schemas.ts";
 import { FIRST_PARTY_CLIENT, mintFor, secondsUntil } from "./tokens.ts";
 
 const body = z.object({ refreshToken: z.string().max(200) });
+// RFC 9110 §5.3: a header that is sent twice arrives as one, joined by a comma. Two keys are not one.
+const ATTEMPT_KEY = new RegExp(`^[ -+\\--~]{1,${limits.attemptKeyCharactersMax}}$`);
 
 interface Dependencies {
   readonly turning: Turning;
@@ -29,12 +31,9 @@ export function refreshEndpoint(dependencies: Dependencies): Endpoint {
 
   async function handle(request: EndpointRequest<z.infer<typeof body>>): Promise<Answer> {
     const attemptKey = request.header("idempotency-key");
-    if (
-      attemptKey !== undefined &&
-      (attemptKey === "" || attemptKey.length > limits.attemptKeyCharactersMax)
-    ) {
+    if (attemptKey !== undefined && !ATTEMPT_KEY.test(attemptKey)) {
       throw new Refusal("invalid_request", {
-        description: `Idempotency-Key takes 1 to ${limits.attemptKeyCharactersMax} characters.`,
+        description: `Idempotency-Key takes 1 to ${limits.attemptKeyCharactersMax} ASCII characters without a comma, once.`,
       });
     }
     const turn = await turning.turn({
