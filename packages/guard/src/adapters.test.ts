@@ -50,9 +50,10 @@ async function startFastify(): Promise<string> {
   app.get("/write", { preHandler: protectFastify(guard, write) }, async (request) => ({
     subject: identityOf(request).subject,
   }));
-  app.register(async (scope) => {
-    await scope.register(guardPlugin, { guard, requirement: open });
+  app.register((scope, _options, done) => {
+    scope.register(guardPlugin, { guard, requirement: open });
     scope.get("/open", async (request) => ({ subject: request.identity?.subject ?? "nobody" }));
+    done();
   });
   closers.push(() => app.close());
   return app.listen({ port: 0, host: "127.0.0.1" });
