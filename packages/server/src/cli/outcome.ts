@@ -11,6 +11,8 @@ export const exitCodes = {
   wrongUsage: 2,
   /** The database cannot be reached or used. */
   databaseUnavailable: 3,
+  /** As a shell says of a program that Ctrl-C ended. */
+  interrupted: 130,
 } as const;
 
 /** What a command has to say, in both of its forms. */
@@ -41,6 +43,11 @@ export const refused = (error: string, description: string): Refused => ({
   description,
 });
 
+/** The person pressed Ctrl-C at a question. */
+export class Interrupted extends Error {
+  override readonly name = "Interrupted";
+}
+
 /** The command line itself is wrong. */
 export class WrongUsage extends Error {
   override readonly name = "WrongUsage";
@@ -65,6 +72,8 @@ export function failureOf(error: unknown): Failure {
   if (error instanceof DatabaseTooNew) {
     return { exitCode: exitCodes.databaseUnavailable, error: "database_too_new", description };
   }
+  if (error instanceof Interrupted)
+    return { exitCode: exitCodes.interrupted, error: "interrupted", description };
   const line = description.split("\n")[0] ?? "";
   return { exitCode: exitCodes.refused, error: "unexpected", description: `Something broke: ${line}` };
 }

@@ -1,7 +1,13 @@
 import { Command, CommanderError } from "commander";
-import type { Context } from "./open.ts";
-import { exitCodes, type Outcome, WrongUsage } from "./outcome.ts";
-import { addServerSyntax } from "./syntax.ts";
+import { exitCodes, WrongUsage } from "./outcome.ts";
+import {
+  addClientSyntax,
+  addKeySyntax,
+  addServerSyntax,
+  addSessionSyntax,
+  addUserSyntax,
+  type Run,
+} from "./syntax.ts";
 import { printError, printOutcome, type Terminal } from "./terminal.ts";
 
 /** Reads the arguments, runs the command, prints its answer. Returns the exit code; throws nothing. */
@@ -16,17 +22,19 @@ export async function runProgram(args: readonly string[], terminal: Terminal): P
     .exitOverride()
     .configureOutput({
       writeOut: (text) => terminal.stdout.write(text),
-      writeErr: (text) => terminal.stderr.write(text),
+      // A program that reads the error as JSON has no use for the help before it.
+      writeErr: (text) => asJson || terminal.stderr.write(text),
       // Errors come back as exceptions and are printed in one place.
       outputError: () => undefined,
     });
-  const run = (command: Command, work: (context: Context) => Promise<Outcome | number>) => {
+  const run: Run = (command, work) => {
     const { json = false, config, port, host } = command.optsWithGlobals();
     return work({ terminal, json, sources: { config, port, host } }).then((result) => {
       exitCode = typeof result === "number" ? result : printOutcome(terminal, result, json);
     });
   };
-  for (const add of [addServerSyntax]) add(program, run);
+  for (const add of [addServerSyntax, addUserSyntax, addClientSyntax, addSessionSyntax, addKeySyntax])
+    add(program, run);
   try {
     await program.parseAsync(args, { from: "user" });
     return exitCode;

@@ -44,7 +44,7 @@ export async function loadSettings(sources: SettingsSources = {}): Promise<Loade
   for (const [name, { variable }] of Object.entries(settingNotes)) {
     const text = variable && environment[variable];
     if (!text) continue;
-    input[name] = valueOf(name as SettingName, text);
+    input[name] = settingValue(name as SettingName, text);
     names.set(name, variable);
   }
   for (const [name, text] of [
@@ -52,7 +52,7 @@ export async function loadSettings(sources: SettingsSources = {}): Promise<Loade
     ["host", host],
   ] as const) {
     if (text === undefined) continue;
-    input[name] = valueOf(name, text);
+    input[name] = settingValue(name, text);
     names.set(name, `--${name}`);
   }
   const settings = parseSettings(input, (name) => names.get(name) ?? name);
@@ -60,7 +60,7 @@ export async function loadSettings(sources: SettingsSources = {}): Promise<Loade
 }
 
 /** A text as the setting takes it: a number only where the setting is one and the text is nothing but digits. */
-function valueOf(name: SettingName, text: string): unknown {
+function settingValue(name: SettingName, text: string): unknown {
   if (settingsSchema.shape[name].safeParse(text).success || !WHOLE_NUMBER.test(text)) return text;
   return Number(text);
 }

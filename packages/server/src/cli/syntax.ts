@@ -1,29 +1,212 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { Context } from "./open.ts";
 import type { Outcome } from "./outcome.ts";
 
 /** Runs a command's work with what every command is given. */
-type Run = (command: Command, work: (context: Context) => Promise<Outcome | number>) => Promise<void>;
+export type Run = (command: Command, work: (context: Context) => Promise<Outcome | number>) => Promise<void>;
 
-// Only the work that is asked for is loaded: `serve` starts faster so, and `--help` needs none.
+// Each work is loaded when it is asked for: `serve` starts faster so, and `--help` loads none.
 
-const example = (command: Command, text: string) => command.addHelpText("after", `\nExample:\n  ${text}`);
+/** The help ends with an example. */
+function example(command: Command, text: string): Command {
+  return command.addHelpText("after", `\nExample:\n  ${text}`);
+}
+
+function paged(command: Command): Command {
+  return command
+    .option("--limit <rows>", "how many rows at most (default: 100)")
+    .option("--from <id>", "where the page before ended");
+}
+
+const anyName = "an id, a username or an e-mail address";
+const passwordStdin = "take the password from the standard input";
 
 export function addServerSyntax(program: Command, run: Run): void {
+  const serve = program
+    .command("serve")
+    .description("serve until a signal comes; the first start makes secret, keys, database and a first user")
+    .option("--port <number>", "the port to listen on; 0 lets the system choose (default: 3000)")
+    .option("--host <address>", "the address to listen on (default: 127.0.0.1)")
+    .action((_options, command: Command) =>
+      run(command, async (context) => (await import("./commands/serve.ts")).serve(context)),
+    );
+  example(serve, "keyturn serve --port 8080");
+
+  const migrate = program
+    .command("migrate")
+    .description("bring the database's tables up to this version; a starting server does it too")
+    .option("--dry-run", "only list what would be run")
+    .action((options, command: Command) =>
+      run(command, async (context) => (await import("./commands/migrate.ts")).migrate(context, options)),
+    );
+  example(migrate, "keyturn migrate --dry-run");
+
+  const doctor = program
+    .command("doctor")
+    .description("look for what keeps a server from working; changes nothing")
+    .action((_options, command: Command) =>
+      run(command, async (context) => (await import("./commands/doctor.ts")).doctor(context)),
+    );
+  example(doctor, "keyturn doctor");
+}
+
+export function addUserSyntax(program: Command, run: Run): void {
+  const user = program.command("user").description("people who sign in");
+  const load = () => import("./commands/user.ts");
+
+  const add = user
+    .command("add <username>")
+    .description("add a user; without a password at hand a random one is made and printed once")
+    .option("--email <address>", "an e-mail address, which also signs in")
+    .option("--name <name>", "the person's name")
+    .option("--role <role>", "a role; may be repeated", (role: string, all: string[] = []) => [...all, role])
+    .option("--password-stdin", passwordStdin)
+    .action((username: string, options, command: Command) =>
+      run(command, async (context) => (await load()).add(context, username, options)),
+    );
   example(
-    program
-      .command("serve")
-      .description(
-        "serve until a signal comes; makes the secret, keys, database and first user at the first start",
-      )
-      .option("--port <number>", "the port to listen on; 0 lets the system choose (default: 3000)")
-      .option("--host <address>", "the address to listen on (default: 127.0.0.1)")
-      .action((_options, command: Command) =>
-        run(command, async (context) => {
-          const { serve } = await import("./serve.ts");
-          return serve(context);
-        }),
-      ),
-    "keyturn serve --port 8080",
+    add,
+    'keyturn user add alice --email alice@example.com --name "Alice" --role editor --password-stdin',
   );
+
+  const list = paged(user.command("list").description("the users, the newest first")).action(
+    (options, command: Command) => run(command, async (context) => (await load()).list(context, options)),
+  );
+  example(list, "keyturn user list --limit 20");
+
+  const acts = [
+    ["show", "one user, and how many sessions are alive"],
+    ["disable", "end the user's sessions; nobody signs in as this user any more"],
+    ["enable", "let a disabled user sign in again"],
+    ["remove", "end the user's sessions and delete the user"],
+  ] as const;
+  for (const [verb, about] of acts) {
+    const act = user
+      .command(verb)
+      .argument("<user>", anyName)
+      .description(about)
+      .action((who: string, _options, command: Command) =>
+        run(command, async (context) => (await load())[verb](context, who)),
+      );
+    example(act, `keyturn user ${verb} alice`);
+  }
+  addAccessSyntax(user, run);
+}
+
+/** What a user may do, and by what they prove who they are. */
+function addAccessSyntax(user: Command, run: Run): void {
+  const load = () => import("./commands/user.ts");
+
+  const password = user
+    .command("password")
+    .argument("<user>", anyName)
+    .description("set a password and end the user's sessions; a random one is made if none is given")
+    .option("--password-stdin", passwordStdin)
+    .option("--keep-sessions", "let the user's sessions go on")
+    .action((who: string, options, command: Command) =>
+      run(command, async (context) => (await load()).password(context, who, options)),
+    );
+  example(password, "keyturn user password alice --password-stdin < password.txt");
+
+  const roles = user
+    .command("roles")
+    .argument("<user>", anyName)
+    .argument("[roles...]", "the roles that the user has from now on")
+    .description("set a user's roles, in place of those before")
+    .option("--none", "take all roles away")
+    .action((...[who, wanted, options, command]: [string, string[], { none?: boolean }, Command]) =>
+      run(command, async (context) => (await load()).roles(context, who, { wanted, ...options })),
+    );
+  example(roles, "keyturn user roles alice editor auditor");
+}
+
+export function addClientSyntax(program: Command, run: Run): void {
+  const client = program.command("client").description("applications and APIs");
+  const load = () => import("./commands/client.ts");
+
+  const add = client
+    .command("add <name>")
+    .description("add a client; its secret is printed once")
+    .option("--id <id>", "its id (default: made of the name)")
+    .addOption(new Option("--type <type>", "what it is").choices(["resource"]).makeOptionMandatory())
+    .action((name: string, options, command: Command) =>
+      run(command, async (context) => (await load()).add(context, name, options)),
+    );
+  example(add, 'keyturn client add "Orders API" --id orders --type resource');
+
+  const list = paged(client.command("list").description("the clients, in the order of their ids")).action(
+    (options, command: Command) => run(command, async (context) => (await load()).list(context, options)),
+  );
+  example(list, "keyturn client list");
+
+  const acts = [
+    ["show", "one client"],
+    ["remove", "delete a client"],
+    ["secret", "make a new secret, printed once; the old one is refused from then on"],
+  ] as const;
+  for (const [verb, about] of acts) {
+    const act = client
+      .command(`${verb} <id>`)
+      .description(about)
+      .action((id: string, _options, command: Command) =>
+        run(command, async (context) => (await load())[verb](context, id)),
+      );
+    example(act, `keyturn client ${verb} orders`);
+  }
+}
+
+export function addSessionSyntax(program: Command, run: Run): void {
+  const session = program.command("session").description("what is signed in");
+  const load = () => import("./commands/session.ts");
+
+  const list = paged(session.command("list").description("the sessions that are alive, the newest first"))
+    .option("--user <user>", `of this user only: ${anyName}`)
+    .option("--all", "those that are over too, as long as they are kept")
+    .action((options, command: Command) =>
+      run(command, async (context) => (await load()).list(context, options)),
+    );
+  example(list, "keyturn session list --user alice");
+
+  const revoke = session
+    .command("revoke [sid]")
+    .description("end a session, or all of a user; running servers and guards hear of it within a second")
+    .option("--user <user>", "all sessions of this user")
+    .action((id: string | undefined, options, command: Command) =>
+      run(command, async (context) => (await load()).revoke(context, id, options)),
+    );
+  example(revoke, "keyturn session revoke --user alice");
+
+  const acts = [
+    ["show", "one session"],
+    ["explain", "a session's life: why somebody was signed out"],
+  ] as const;
+  for (const [verb, about] of acts) {
+    const act = session
+      .command(`${verb} <sid>`)
+      .description(about)
+      .action((id: string, _options, command: Command) =>
+        run(command, async (context) => (await load())[verb](context, id)),
+      );
+    example(act, `keyturn session ${verb} 0192f7a4-5b3c-7d1e-8f00-2a4b6c8d0e1f`);
+  }
+}
+
+export function addKeySyntax(program: Command, run: Run): void {
+  const key = program.command("key").description("keys that sign tokens");
+  const load = () => import("./commands/key.ts");
+
+  const list = key
+    .command("list")
+    .description("the keys, those in use first")
+    .action((_options, command: Command) => run(command, async (context) => (await load()).list(context)));
+  example(list, "keyturn key list");
+
+  const rotate = key
+    .command("rotate")
+    .description("let the next key sign, and make a new next one")
+    .option("--now", "do not wait until verifiers know the next key: for a key that leaked")
+    .action((options, command: Command) =>
+      run(command, async (context) => (await load()).rotate(context, options)),
+    );
+  example(rotate, "keyturn key rotate");
 }

@@ -1,14 +1,14 @@
-import { addFirstAdmin, type FirstAdmin } from "../admin/commands/first-admin.ts";
-import { type App, createApp } from "../app.ts";
-import { isLoopback, type ResolvedSettings } from "../config.ts";
-import { bind, listen, type RunningServer } from "../server.ts";
-import { version } from "../version.ts";
-import { databaseName } from "./database-name.ts";
-import { firstSteps } from "./first-steps.ts";
-import type { Context } from "./open.ts";
-import { loadSettings } from "./settings.ts";
-import { catchSignals } from "./signals.ts";
-import { progress } from "./terminal.ts";
+import { addFirstAdmin, type FirstAdmin } from "../../admin/commands/first-admin.ts";
+import { type App, createApp } from "../../app.ts";
+import { isLoopback, type ResolvedSettings } from "../../config.ts";
+import { bind, listen, type RunningServer } from "../../server.ts";
+import { version } from "../../version.ts";
+import { databaseName } from "../database-name.ts";
+import { firstSteps } from "../first-steps.ts";
+import type { Context } from "../open.ts";
+import { loadSettings } from "../settings.ts";
+import { catchSignals } from "../signals.ts";
+import { progress } from "../terminal.ts";
 
 /**
  * Serves until a signal comes. The first SIGINT or SIGTERM lets requests under way end; the second ends at once.
