@@ -24,7 +24,7 @@ export function endStatements(ending: {
   at: number;
   reason: EndReason;
   event: AuditEvent;
-}): Sql[] {
+}): [ended: Sql, ...later: Sql[]] {
   const { which, at, reason, event } = ending;
   const eventId = newId(at);
   return [

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { Sql } from "sql-template-tag";
 import type { Clock } from "../primitives/clock.ts";
+import { randomBytes } from "../primitives/random.ts";
 import { type Database, DatabaseUnavailable, type Row } from "./database.ts";
 import { startPostgresClock } from "./postgres-clock.ts";
 import { TransactionConflict } from "./postgres-errors.ts";
@@ -105,7 +106,7 @@ async function retrying<T>(attempt: () => Promise<T>): Promise<T> {
       return await attempt();
     } catch (error) {
       if (!(error instanceof TransactionConflict) || retries >= CONFLICT_RETRIES_MAX) throw error;
-      await wait(Math.random() * CONFLICT_WAIT_MS * 2 ** retries);
+      await wait((randomBytes(1).readUInt8() / 255) * CONFLICT_WAIT_MS * 2 ** retries);
     }
   }
 }

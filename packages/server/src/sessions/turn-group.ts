@@ -1,0 +1,249 @@
+import type { KeyObject } from "node:crypto";
+import { insertEvent } from "../audit/audit.sql.ts";
+import type { AuditEvent } from "../audit/events.ts";
+import type { Settings } from "../config.ts";
+import { idFromBytes, newId } from "../primitives/id.ts";
+import type { Database, Sql } from "../storage/database.ts";
+import type { RefreshTokenParts, RefreshTokens } from "../tokens/refresh-token.ts";
+import { endStatements } from "./end.ts";
+import { decodeRecent, encodeRecent } from "./recent.ts";
+import { whichSession } from "./sessions.sql.ts";
+import { decideTurn, type Successor, type TurnDecision, type TurnRefusal, type TurnState } from "./turn.ts";
+import { hasDigest, type TurnRow, updateTurned } from "./turning.sql.ts";
+
+export interface TurnRequest {
+  /** The refresh token as it came. */
+  readonly token: string;
+  readonly clientId: string;
+  /** The `Idempotency-Key` header. */
+  readonly attemptKey?: string | undefined;
+  readonly dpopThumbprint?: string | undefined;
+  readonly ip?: string | undefined;
+}
+
+/** What the tokens of the reply are made from. Times are milliseconds since 1970. */
+export interface TurnedSession {
+  readonly sessionId: string;
+  readonly userId: string;
+  readonly clientId: string;
+  readonly scope: string;
+  readonly amr: readonly string[];
+  readonly roles: readonly string[];
+  readonly authenticatedAt: number;
+  readonly expiresAt: number;
+}
+
+export type TurnOutcome =
+  | {
+      readonly outcome: "turned" | "replayed";
+      readonly refreshToken: string;
+      readonly session: TurnedSession;
+      /** When the session ends if it is not used again. */
+      readonly refreshExpiresAt: number;
+    }
+  | { readonly outcome: "refused"; readonly reason: TurnRefusal | "malformed" }
+  /** Too much waits already. Nothing was looked at; the client asks again. */
+  | { readonly outcome: "busy" };
+
+export type Examination =
+  /** The current token, or one whose successor would be handed out again. */
+  | { readonly standing: "good"; readonly sessionId: string }
+  /** A token of this session that was replaced too long ago. */
+  | { readonly standing: "old"; readonly sessionId: string }
+  | { readonly standing: "over" }
+  | { readonly standing: "refused"; readonly reason: TurnRefusal | "malformed" };
+
+export interface TurningDependencies {
+  readonly database: Database;
+  readonly refreshTokens: RefreshTokens;
+  /** The key that digests attempt keys, of the master secret that the presented token was made under. */
+  readonly attemptDigestKey: (keyId: number) => KeyObject;
+  readonly settings: Pick<Settings, "refreshGraceSeconds" | "appIdleSeconds" | "restoreWindowUntil">;
+  /** Called after a commit that ended a session. */
+  readonly onEnded: () => void;
+  readonly log: { warn(detail: object, message: string): void };
+}
+
+/** A request whose token's tag has verified. */
+export interface Checked {
+  readonly request: TurnRequest;
+  readonly parts: RefreshTokenParts;
+  readonly attempt: Buffer | undefined;
+}
+
+export interface Waiting extends Checked {
+  readonly resolve: (outcome: TurnOutcome) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** The requests of one batch that name the same session, with what is decided for them. */
+export interface Group {
+  readonly waiting: Waiting[];
+  readonly rows: TurnRow[];
+  outcomes: TurnOutcome[];
+  /** What changes the session's row; the first one's `changes` says whether the decisions still held. */
+  rowStatements: Sql[];
+  /** What follows from that, on other tables. */
+  laterStatements: Sql[];
+  /** The request that showed the theft, when one did. */
+  reusedBy: Waiting | undefined;
+  /** The request whose newer generation was adopted, in a restore window. */
+  adoptedFrom: Waiting | undefined;
+}
+
+/** Decides for each request in turn, the later ones seeing what the earlier ones do to the row. */
+export function decideGroup(group: Group, dependencies: TurningDependencies): void {
+  const row = group.rows[0];
+  const at = dependencies.database.clock.now();
+  const initial = row === undefined ? undefined : stateOf(row);
+  let state = initial;
+  let ip = null as string | null;
+  for (const waiting of group.waiting) {
+    const decision = decideTurn(state, presentedBy(waiting), rulesFor(waiting, at, dependencies));
+    if (decision.act === "turn") {
+      state = decision.next;
+      ip = waiting.request.ip ?? null;
+      if (decision.adopted) group.adoptedFrom = waiting;
+    } else if (decision.act === "end" && state !== undefined) {
+      state = { ...state, revokedAt: at, endReason: decision.reason };
+      group.reusedBy = waiting;
+    } else if (decision.act === "refuse" && decision.reason === "newer_generation") {
+      dependencies.log.warn(
+        { sessionId: idFromBytes(waiting.parts.sessionId), presented: waiting.parts.generation },
+        "A refresh token is newer than its session: was an older copy of the database restored? See restoreWindowUntil",
+      );
+    }
+    group.outcomes.push(outcomeOf(decision, { waiting, rows: group.rows, state, at, dependencies }));
+  }
+  if (row !== undefined && initial !== undefined && state !== undefined && state !== initial) {
+    writeChange({ row, initial, state, at, ip, group });
+  }
+}
+
+export function presentedBy({ parts, request, attempt }: Checked) {
+  return {
+    generation: parts.generation,
+    secret: parts.secret,
+    clientId: request.clientId,
+    dpopThumbprint: request.dpopThumbprint,
+    attempt,
+  };
+}
+
+export function rulesFor(waiting: Checked, at: number, { settings, refreshTokens }: TurningDependencies) {
+  const { sessionId } = waiting.parts;
+  return {
+    now: at,
+    graceSeconds: settings.refreshGraceSeconds,
+    idleSeconds: settings.appIdleSeconds,
+    restoreWindowOpen:
+      settings.restoreWindowUntil !== undefined && at < Date.parse(settings.restoreWindowUntil),
+    currentKeyId: refreshTokens.currentKeyId,
+    nextSecret: (from: { keyId: number; generation: number; secret: Buffer }) =>
+      refreshTokens.nextSecret({ ...from, sessionId }),
+  };
+}
+
+function writeChange(change: {
+  row: TurnRow;
+  initial: TurnState;
+  state: TurnState;
+  at: number;
+  ip: string | null;
+  group: Group;
+}): void {
+  const { row, initial, state, at, ip, group } = change;
+  if (state.generation !== initial.generation) {
+    const { generation, digest, lastUsedAt } = state;
+    group.rowStatements.push(
+      updateTurned({
+        sessionId: row.id,
+        from: initial,
+        to: { generation, digest, lastUsedAt, ip, recent: encodeRecent(state.recent) },
+      }),
+    );
+  }
+  if (group.adoptedFrom !== undefined)
+    group.laterStatements.push(adoptedStatement(group.adoptedFrom, state, at));
+  if (group.reusedBy !== undefined) {
+    const { parts, request } = group.reusedBy;
+    const sessionId = idFromBytes(row.id);
+    const event: AuditEvent = {
+      type: "session.reuse_detected",
+      actor: "system",
+      userId: idFromBytes(row.user_id),
+      sessionId,
+      clientId: row.client_id,
+      ip: request.ip,
+      detail: { presentedGeneration: parts.generation, currentGeneration: state.generation },
+    };
+    const [ended, ...later] = endStatements({ which: whichSession(sessionId), at, reason: "reused", event });
+    group.rowStatements.push(ended);
+    group.laterStatements.push(...later);
+  }
+}
+
+/** Written only if the turn that adopts has won its race. */
+function adoptedStatement({ parts, request }: Waiting, state: TurnState, at: number): Sql {
+  const event: AuditEvent = {
+    type: "session.newer_generation_adopted",
+    actor: "system",
+    sessionId: idFromBytes(parts.sessionId),
+    ip: request.ip,
+    detail: { presentedGeneration: parts.generation },
+  };
+  return insertEvent({ id: newId(at), at, event, onlyIf: hasDigest(parts.sessionId, state.digest) });
+}
+
+function outcomeOf(
+  decision: TurnDecision,
+  context: {
+    waiting: Waiting;
+    rows: TurnRow[];
+    state: TurnState | undefined;
+    at: number;
+    dependencies: TurningDependencies;
+  },
+): TurnOutcome {
+  if (decision.act === "refuse") return { outcome: "refused", reason: decision.reason };
+  if (decision.act === "end") return { outcome: "refused", reason: "reused" };
+  const { waiting, rows, state, dependencies } = context;
+  const row = rows[0];
+  if (row === undefined || state === undefined) throw new Error("Bug in Keyturn: a turn without a row");
+  return {
+    outcome: decision.act === "turn" ? "turned" : "replayed",
+    refreshToken: encodeSuccessor(decision.successor, waiting.parts.sessionId, dependencies.refreshTokens),
+    refreshExpiresAt: Math.min(
+      row.expires_at,
+      state.lastUsedAt + dependencies.settings.appIdleSeconds * 1000,
+    ),
+    session: {
+      sessionId: idFromBytes(row.id),
+      userId: idFromBytes(row.user_id),
+      clientId: row.client_id,
+      scope: row.scope,
+      amr: row.amr.split(" "),
+      roles: rows.flatMap(({ role }) => (role === null ? [] : [role])),
+      authenticatedAt: row.authenticated_at,
+      expiresAt: row.expires_at,
+    },
+  };
+}
+
+function encodeSuccessor(successor: Successor, sessionId: Buffer, refreshTokens: RefreshTokens): string {
+  return refreshTokens.encode({ ...successor, sessionId });
+}
+
+export function stateOf(row: TurnRow): TurnState {
+  return {
+    clientId: row.client_id,
+    dpopThumbprint: row.dpop_thumbprint ?? undefined,
+    revokedAt: row.revoked_at ?? undefined,
+    endReason: row.end_reason ?? undefined,
+    expiresAt: row.expires_at,
+    lastUsedAt: row.last_used_at,
+    generation: row.generation,
+    digest: Buffer.from(row.digest.buffer, row.digest.byteOffset, row.digest.byteLength),
+    recent: decodeRecent(row.recent),
+  };
+}
