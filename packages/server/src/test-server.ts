@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
-import { connect, createServer, type Socket } from "node:net";
+import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { raw } from "sql-template-tag";
@@ -8,7 +8,9 @@ import { type App, createApp } from "./app.ts";
 import type { SettingsInput } from "./config.ts";
 import { createLog } from "./observability/log.ts";
 import type { Clock } from "./primitives/clock.ts";
-import { listen } from "./server.ts";
+import { sha256 } from "./primitives/digest.ts";
+import { bind, listen } from "./server.ts";
+import type { Value } from "./storage/database.ts";
 import { openTestDatabase, type TestDatabase } from "./storage/test-database.ts";
 import type { NewUser } from "./users/adding.ts";
 
@@ -96,7 +98,8 @@ export async function startTestServer(options: TestServerOptions = {}) {
   const place: Pick<TestDatabase, "database" | "url" | "close"> =
     beside?.place ?? (await openTestDatabase(clock && { clock }));
   const data = beside?.data ?? mkdtempSync(join(tmpdir(), "keyturn-test-data-"));
-  const port = await freePort();
+  const bound = await bind({ port: 0, host: "127.0.0.1" });
+  const { port } = bound;
   const lines: string[] = [];
   const settings = {
     issuer: beside?.issuer ?? `http://127.0.0.1:${port}`,
@@ -111,8 +114,8 @@ export async function startTestServer(options: TestServerOptions = {}) {
   } satisfies SettingsInput;
   const log = createLog(settings, { write: (line: string) => void lines.push(line) });
   const app = await createApp(settings, { log, clock });
-  const running = await listen(app);
-  const url = `http://127.0.0.1:${running.port}`;
+  const running = await listen(app, bound);
+  const url = `http://127.0.0.1:${port}`;
   const secrets = beside?.secrets ?? new Set<string>();
   const { call, callQuietly } = createCalls(url, secrets);
   let closing: Promise<void> | undefined;
@@ -129,7 +132,7 @@ export async function startTestServer(options: TestServerOptions = {}) {
   return {
     app,
     url,
-    port: running.port,
+    port,
     issuer: app.settings.issuer,
     data,
     place,
@@ -247,7 +250,7 @@ export function assertCommon({ status, headers, text }: Reply): void {
   assert.equal(headers.get("x-powered-by"), null);
   assert.equal(headers.get("server"), null);
   assert.ok(headers.has("cache-control"), "every answer says whether it may be cached");
-  if (/"(access|refresh|id)Token"/.test(text) || status >= 400) {
+  if (/"(access|refresh|id)Token":"/.test(text) || status >= 400) {
     assert.equal(headers.get("cache-control"), "no-store");
   }
 }
@@ -289,20 +292,15 @@ async function rowsOf({ database }: Pick<TestDatabase, "database">): Promise<str
   const found = await database.each(
     names.map(([table, columns]) => raw(`SELECT ${columns} FROM ${table} ORDER BY ${columns}`)),
   );
-  return JSON.stringify(
-    found.map((rows, index) => [names[index]?.[0], rows]),
-    (_, value) => (value instanceof Uint8Array ? Buffer.from(value).toString("hex") : value),
-  );
+  const shown = found.map((rows, index) => {
+    const digest = sha256(rows.map((row) => Object.values(row).map(textOf).join()).join("\n"));
+    return `${names[index]?.[0]}: ${rows.length} rows ${digest.toString("hex", 0, 8)}`;
+  });
+  return shown.join(", ");
 }
 
-/** A port that was free a moment ago: the issuer names it before the server listens on it. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
+const textOf = (value: Value) =>
+  value instanceof Uint8Array ? Buffer.from(value).toString("hex") : String(value);
 
 /**
  * Sends bytes as they are and gives back all that comes until the server closes the connection (or, for one that

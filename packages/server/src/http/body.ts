@@ -7,31 +7,49 @@ import { limits } from "../primitives/limits.ts";
  * @throws Refusal unsupported_media_type, body_too_large, invalid_json, invalid_request
  */
 export async function readJsonBody(request: Request, schema: z.ZodType, optional: boolean): Promise<unknown> {
-  const type = request.headers.get("content-type");
+  const { headers } = request;
+  const type = headers.get("content-type");
   // A form or plain text can be posted by any page without a preflight: only JSON is read.
   if (type === null && optional && !hasBody(request)) return check(schema, {});
-  if (type === null || !/^application\/json\s*(;|$)/i.test(type)) throw new Refusal("unsupported_media_type");
-  const text = await readText(request);
-  if (text === "" && optional) return check(schema, {});
-  return check(schema, parse(text));
+  // RFC 8259 §8.1: JSON "MUST be encoded using UTF-8"; who announces anything else means other characters than we read.
+  if (type === null || !JSON_TYPE.test(type)) throw new Refusal("unsupported_media_type");
+  // RFC 9110 §8.4: who cannot decode a representation answers 415. We do not: a small body may unpack to a huge one.
+  if ((headers.get("content-encoding") ?? "identity").toLowerCase() !== "identity") {
+    throw new Refusal("unsupported_media_type", {
+      description: "Send the body as it is, without a Content-Encoding.",
+    });
+  }
+  const bytes = await readBytes(request);
+  if (bytes.byteLength === 0 && optional) return check(schema, {});
+  return check(schema, parse(decode(bytes)));
 }
+
+const JSON_TYPE = /^application\/json\s*(;\s*charset="?utf-8"?\s*)?;?$/i;
 
 function hasBody(request: Request): boolean {
   const length = request.headers.get("content-length");
   return (length !== null && length !== "0") || request.headers.has("transfer-encoding");
 }
 
-async function readText(request: Request): Promise<string> {
+async function readBytes(request: Request): Promise<Uint8Array> {
   const length = request.headers.get("content-length");
   if (length !== null && Number(length) > limits.bodyBytesMax) throw tooLarge();
-  // node:http holds a body to its Content-Length. Elsewhere, and without one, the bytes are counted.
-  const text = length === null ? await readCounted(request) : await request.text();
-  if (text.length > limits.bodyBytesMax) throw tooLarge();
-  return text;
+  try {
+    // node:http holds a body to its Content-Length. Elsewhere, and without one, the bytes are counted.
+    const bytes = length === null ? await readCounted(request) : new Uint8Array(await request.arrayBuffer());
+    if (bytes.byteLength > limits.bodyBytesMax) throw tooLarge();
+    return bytes;
+  } catch (error) {
+    if (error instanceof Refusal) throw error;
+    // The caller hung up, or something in front of us has read the body already. Neither is a fault of ours.
+    throw new Refusal("invalid_request", {
+      description: "The body could not be read to its end. Send it again; in front of a body parser.",
+    });
+  }
 }
 
-async function readCounted(request: Request): Promise<string> {
-  if (request.body === null) return "";
+async function readCounted(request: Request): Promise<Uint8Array> {
+  if (request.body === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of request.body) {
@@ -39,7 +57,19 @@ async function readCounted(request: Request): Promise<string> {
     if (bytes > limits.bodyBytesMax) throw tooLarge();
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString("utf8");
+  return Buffer.concat(chunks);
+}
+
+// RFC 8259 §8.1: no byte order mark, which is kept here so that the parser refuses it; and no byte that is not
+// UTF-8 may become a replacement character, which would be stored as if it had been sent.
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+function decode(bytes: Uint8Array): string {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    throw new Refusal("invalid_json", { description: "The body is not UTF-8, as JSON has to be." });
+  }
 }
 
 function tooLarge(): Refusal {

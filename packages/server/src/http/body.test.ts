@@ -1,0 +1,359 @@
+import assert from "node:assert/strict";
+import { after, afterEach, before, beforeEach, test } from "node:test";
+import { gzipSync } from "node:zlib";
+import fc from "fast-check";
+import { z } from "zod";
+import { refusals } from "../errors.ts";
+import { limits } from "../primitives/limits.ts";
+import { assertRefusal, exchange, startTestServer, type TestServer, type Tokens } from "../test-server.ts";
+import { hasRepeatedMember } from "./body.ts";
+
+/** Every endpoint that takes a body, with one that it would accept: each test spoils it in one way. */
+let server: TestServer;
+let tokens: Tokens;
+let rows: string;
+const json = { "content-type": "application/json" };
+
+const accepted = (): Record<string, Record<string, unknown>> => ({
+  "/login": { username: "alice", password: "correct horse battery", device: "Phone", mode: "token" },
+  "/refresh": { refreshToken: tokens.refreshToken },
+  "/logout": { refreshToken: tokens.refreshToken, everywhere: true },
+  "/register": { username: "new", password: "a long enough one", email: "new@example.com", name: "New" },
+});
+
+before(async () => {
+  server = await startTestServer();
+  await server.addUser("alice");
+  tokens = await server.login("alice");
+});
+beforeEach(async () => {
+  rows = await server.rows();
+});
+afterEach(async () => assert.equal(await server.rows(), rows, "whatever is sent here, nothing may change"));
+after(() => server.close());
+
+const send = (path: string, body: string | Uint8Array<ArrayBuffer>, headers: Record<string, string> = json) =>
+  server.call(path, { body, headers });
+
+test("every endpoint that takes a body is in these tests", () => {
+  const withBody = server.app.endpoints.filter(({ body }) => body !== undefined).map(({ path }) => path);
+  assert.deepEqual(withBody.sort(), Object.keys(accepted()).sort());
+});
+
+test("every member of every body: each wrong type is refused, named, and not repeated in the answer", async () => {
+  const wrongFor: Record<string, unknown[]> = {
+    string: [null, 0, -1.5, true, [], ["x"], {}, { toString: "marker-value" }, [["marker-value"]]],
+    boolean: [null, 0, 1, "true", "marker-value", [], {}],
+  };
+  let tried = 0;
+  for (const { path, body } of server.app.endpoints) {
+    if (body === undefined) continue;
+    const { properties = {} } = z.toJSONSchema(body, { io: "input", unrepresentable: "any" });
+    for (const [member, schema] of Object.entries(properties)) {
+      const { type } = schema as { type: string };
+      for (const value of wrongFor[type] ?? assert.fail(`no wrong values for ${type}`)) {
+        const reply = await send(path, JSON.stringify({ ...accepted()[path], [member]: value }));
+        assertRefusal(reply, { status: 400, error: "invalid_request" });
+        assert.match(String(reply.json.error_description), new RegExp(`^${member}: `));
+        assert.ok(!reply.text.includes("marker-value"));
+        tried++;
+      }
+    }
+  }
+  assert.ok(tried > 70, `only ${tried} were tried`);
+});
+
+test("every member of every body has a bound on its length, well within the bound of the body", async () => {
+  for (const { path, body } of server.app.endpoints) {
+    if (body === undefined) continue;
+    const { properties = {} } = z.toJSONSchema(body, { io: "input", unrepresentable: "any" });
+    for (const [member, schema] of Object.entries(properties)) {
+      if ((schema as { type: string }).type !== "string") continue;
+      const long = JSON.stringify({ ...accepted()[path], [member]: "x".repeat(2000) });
+      assertRefusal(await send(path, long), { status: 400, error: "invalid_request" });
+    }
+  }
+});
+
+test("a body that is JSON but no object is refused", async () => {
+  const deep = `${"[".repeat(8000)}${"]".repeat(8000)}`;
+  const deeper = `${'{"a":'.repeat(2000)}1${"}".repeat(2000)}`;
+  for (const path of Object.keys(accepted())) {
+    for (const body of ["null", "1", '"text"', "true", "[]", "[{}]", deep]) {
+      assertRefusal(await send(path, body), { status: 400, error: "invalid_request" });
+    }
+  }
+  for (const path of ["/login", "/refresh", "/register"]) {
+    assertRefusal(await send(path, deeper), { status: 400, error: "invalid_request" });
+    assertRefusal(await send(path, '{"__proto__":{"username":"alice","password":"correct horse battery"}}'), {
+      status: 400,
+      error: "invalid_request",
+    });
+    assertRefusal(await send(path, '{"constructor":{"prototype":{"username":"alice"}}}'), { status: 400 });
+  }
+});
+
+test("RFC 8259: what is not JSON is refused as such", async () => {
+  const broken = [
+    "",
+    " ",
+    "{",
+    '{"username":"alice"',
+    "{'username':'alice'}",
+    "{username:1}",
+    '{"a":1,}',
+    "[1,]",
+    "NaN",
+    "undefined",
+    '{"a":01}',
+    '{"a":"\u0001"}',
+    '{"a":"\\x41"}',
+    '{"a":1}{"a":1}',
+    '{"a":1}\0',
+    "/* */{}",
+    "username=alice&password=x",
+    "<xml/>",
+  ];
+  for (const path of Object.keys(accepted())) {
+    for (const body of broken) {
+      // What may be left out altogether may be empty too; that is another test.
+      if (path === "/logout" && body === "") continue;
+      assertRefusal(await send(path, body), { status: 400, error: "invalid_json" });
+    }
+  }
+});
+
+test("RFC 8259 §8.1: only UTF-8 is taken, without a byte order mark and without bytes that are none", async () => {
+  for (const [path, good] of Object.entries(accepted())) {
+    const text = JSON.stringify(good);
+    const utf16 = Buffer.from(text, "utf16le");
+    const spoiled = (bytes: number[]) => {
+      const [first = "", last = ""] = text.split(/(?<=^\{"\w+":")/);
+      return Buffer.concat([Buffer.from(first), Buffer.from(bytes), Buffer.from(last)]);
+    };
+    const bodies = [
+      Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), Buffer.from(text)]),
+      Buffer.concat([Buffer.from([0xff, 0xfe]), utf16]),
+      utf16,
+      Buffer.from(utf16).swap16(),
+      spoiled([0xff]),
+      spoiled([0xc0, 0x80]),
+      spoiled([0xed, 0xa0, 0x80]),
+      spoiled([0xf4, 0x90, 0x80, 0x80]),
+      spoiled([0xe2, 0x82]),
+    ];
+    for (const body of bodies) {
+      assertRefusal(await send(path, body), { status: 400, error: "invalid_json" });
+      const stream = new Blob([body]).stream();
+      assertRefusal(await server.call(path, { body: stream, headers: json }), {
+        status: 400,
+        error: "invalid_json",
+      });
+    }
+  }
+});
+
+test("a member that is repeated is refused, however it is spelt: no two readers may differ", async () => {
+  for (const [path, good] of Object.entries(accepted())) {
+    const text = JSON.stringify(good);
+    const [name = ""] = Object.keys(good);
+    const escaped = `\\u00${name.charCodeAt(0).toString(16)}${name.slice(1)}`;
+    for (const other of [name, escaped]) {
+      const repeated = `${text.slice(0, -1)},"${other}":"x"}`;
+      const reply = await send(path, repeated);
+      assertRefusal(reply, { status: 400, error: "invalid_request" });
+      assert.match(String(reply.json.error_description), /repeated/);
+    }
+  }
+});
+
+test("hasRepeatedMember finds repeated names of the outermost object, and no others", () => {
+  const member = fc.tuple(fc.string({ unit: "binary", maxLength: 8 }), fc.jsonValue({ maxDepth: 3 }));
+  fc.assert(
+    fc.property(fc.array(member, { maxLength: 6 }), (members) => {
+      const text = `{${members.map(([name, value]) => `${JSON.stringify(name)} : ${JSON.stringify(value)}`)}}`;
+      assert.equal(hasRepeatedMember(text), new Set(members.map(([name]) => name)).size < members.length);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("ASVS V4.1.1: only application/json is read: a page cannot post it without a preflight", async () => {
+  const types = [
+    "text/plain",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=x",
+    "application/jsonp",
+    "application/json-patch+json",
+    "application/problem+json",
+    "text/json",
+    "text/plain, application/json",
+    "application/json, text/plain",
+    "application/json; charset=utf-16",
+    'application/json; charset="iso-8859-1"',
+    "application / json",
+    "*/*",
+  ];
+  for (const [path, good] of Object.entries(accepted())) {
+    for (const type of types) {
+      const reply = await send(path, JSON.stringify(good), { "content-type": type });
+      assertRefusal(reply, { status: 415, error: "unsupported_media_type" });
+    }
+    const untyped = await server.call(path, { body: Buffer.from(JSON.stringify(good)) });
+    assertRefusal(untyped, { status: 415, error: "unsupported_media_type" });
+  }
+});
+
+test("application/json is taken in any case, and with charset utf-8", async () => {
+  const types = ["APPLICATION/JSON", "application/json;charset=UTF-8", 'application/json ; charset="utf-8"'];
+  for (const type of types) {
+    const reply = await send("/login", JSON.stringify({ username: "nobody", password: "x" }), {
+      "content-type": type,
+    });
+    assertRefusal(reply, { status: 401, error: "invalid_credentials" });
+  }
+});
+
+test("RFC 9110 §8.4: a compressed body is refused as such, not read as broken JSON", async () => {
+  for (const [path, good] of Object.entries(accepted())) {
+    const body = gzipSync(JSON.stringify(good));
+    for (const encoding of ["gzip", "x-unknown", "gzip, identity"]) {
+      const reply = await send(path, body, { ...json, "content-encoding": encoding });
+      assertRefusal(reply, { status: 415, error: "unsupported_media_type" });
+      assert.match(String(reply.json.error_description), /Content-Encoding/);
+    }
+  }
+});
+
+const padded = (path: string, bytes: number) => {
+  const text = JSON.stringify(accepted()[path]);
+  return text + " ".repeat(bytes - Buffer.byteLength(text));
+};
+
+test("RFC 9110 §15.5.14: a byte more than the bound is refused, with and without Content-Length", async () => {
+  for (const path of Object.keys(accepted())) {
+    const large = Buffer.from(padded(path, limits.bodyBytesMax + 1));
+    const refused = { status: 413, error: "body_too_large" };
+    assertRefusal(await send(path, large), refused);
+    const stream = new Blob([large]).stream();
+    assertRefusal(await server.call(path, { body: stream, headers: json }), refused);
+    // As many characters as are allowed, but more bytes.
+    const wide = Buffer.from(`{"refreshToken":"${"é".repeat(limits.bodyBytesMax / 2)}"}`);
+    assertRefusal(await send(path, wide), refused);
+    assertRefusal(await server.call(path, { body: new Blob([wide]).stream(), headers: json }), refused);
+  }
+  const whole = JSON.stringify({ username: "nobody", password: "x" });
+  const full = whole + " ".repeat(limits.bodyBytesMax - whole.length);
+  assertRefusal(await send("/login", full), { status: 401, error: "invalid_credentials" });
+});
+
+const head = (path: string, fields: string) =>
+  `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n${fields}\r\n`;
+
+test("a Content-Length that promises a gigabyte is refused before a byte of it is read", async () => {
+  for (const path of Object.keys(accepted())) {
+    const reply = await exchange(server.port, head(path, "Content-Length: 1073741824\r\n"));
+    assertRefusal(reply, { status: 413, error: "body_too_large" });
+    assert.equal(reply.headers.get("connection"), "close");
+  }
+});
+
+test("RFC 9112 §6.3: a Content-Length that lies, repeats itself or fights with chunks never makes two requests of one", async () => {
+  const body = JSON.stringify({ username: "nobody", password: "x" });
+  const smuggled = "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+  const fights = [
+    `Content-Length: ${body.length}\r\nTransfer-Encoding: chunked\r\n`,
+    `Content-Length: ${body.length}\r\nContent-Length: ${body.length + 1}\r\n`,
+    `Content-Length: ${body.length},${body.length}\r\n`,
+    "Content-Length: -1\r\n",
+    "Content-Length: 0x10\r\n",
+    "Content-Length: 1e3\r\n",
+    "Content-Length: 99999999999999999999\r\n",
+    "Transfer-Encoding: chunked, identity\r\n",
+    "Transfer-Encoding: xchunked\r\n",
+  ];
+  for (const fields of fights) {
+    const reply = await exchange(server.port, head("/login", fields) + body + smuggled);
+    assert.ok(reply.status >= 400 && reply.status < 500, `${fields} was answered ${reply.status}`);
+    assert.ok(!reply.text.includes('"ok"'), fields);
+  }
+  // Shorter than what comes: the rest is not part of the body.
+  const short = await exchange(
+    server.port,
+    head("/login", "Content-Length: 10\r\nConnection: close\r\n") + body,
+  );
+  assertRefusal(short, { status: 400 });
+});
+
+test("a body that is broken off is no request, and no error of ours", async () => {
+  const { connect } = await import("node:net");
+  const started = server.lines.length;
+  for (const fields of ["Content-Length: 100\r\n", "Transfer-Encoding: chunked\r\n"]) {
+    const socket = connect(server.port, "127.0.0.1");
+    socket.write(`${head("/login", fields)}${fields.includes("chunked") ? "5\r\n" : ""}{"use`);
+    // An answer to another request says that ours has been looked at.
+    assert.equal((await server.call("/healthz")).status, 200);
+    const closed = new Promise((resolve) => socket.once("close", resolve));
+    socket.destroy();
+    await closed;
+  }
+  for (let i = 0; i < 20; i++) assert.equal((await server.call("/readyz")).status, 200);
+  assert.deepEqual(
+    server.lines.slice(started).filter((line) => /"level":[56]0/.test(line)),
+    [],
+  );
+});
+
+test("Expect: 100-continue is answered, then the request", async () => {
+  const body = JSON.stringify({ username: "nobody", password: "x" });
+  const fields = `Expect: 100-continue\r\nContent-Length: ${body.length}\r\nConnection: close\r\n`;
+  const reply = await exchange(server.port, [head("/login", fields), body]);
+  assertRefusal(reply, { status: 401, error: "invalid_credentials" });
+});
+
+test("chunked bodies are put together, also in chunks of one byte that cut characters apart", async () => {
+  const bytes = Buffer.from(JSON.stringify({ username: "nöbödy", password: "パスワード" }));
+  const chunks = [...bytes].map((byte) =>
+    Buffer.concat([Buffer.from("1\r\n"), Buffer.of(byte), Buffer.from("\r\n")]),
+  );
+  const fields = "Transfer-Encoding: chunked\r\nConnection: close\r\n";
+  const reply = await exchange(server.port, [head("/login", fields), ...chunks, "0\r\n\r\n"]);
+  assertRefusal(reply, { status: 401, error: "invalid_credentials" });
+});
+
+test("whatever JSON is sent, the answer is a refusal of the catalogue, and nothing is changed", async () => {
+  const names = ["username", "password", "device", "mode", "refreshToken", "everywhere", "email", "name"];
+  const text = fc.oneof(fc.string({ unit: "binary" }), fc.string(), fc.constant("alice"));
+  const member = fc.oneof(text, fc.jsonValue({ maxDepth: 2 }), fc.constant(null), fc.boolean());
+  const body = fc.oneof(
+    { weight: 4, arbitrary: fc.dictionary(fc.oneof(fc.constantFrom(...names), fc.string()), member) },
+    { weight: 1, arbitrary: fc.jsonValue() },
+  );
+  // Shorter than any password that may be set, so that no registration is taken.
+  const path = fc.constantFrom("/login", "/refresh", "/logout", "/register");
+  await fc.assert(
+    fc.asyncProperty(path, body, async (where, what) => {
+      const reply = await send(where, JSON.stringify(what));
+      // A stranger may make an account: that is no refusal.
+      if (where === "/register" && reply.status === 201) return;
+      assert.ok(reply.status >= 400 && reply.status < 500, `${reply.status} ${reply.text}`);
+      assertRefusal(reply, {
+        status: reply.status,
+        ...(typeof reply.json.reason === "string" && { reason: reply.json.reason }),
+      });
+      assert.ok(Object.hasOwn(refusals, String(reply.json.error)));
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("bytes at random are refused", async () => {
+  const paths = fc.constantFrom("/login", "/refresh", "/logout", "/register");
+  await fc.assert(
+    fc.asyncProperty(paths, fc.uint8Array({ minLength: 1, maxLength: 300 }), async (path, bytes) => {
+      const reply = await send(path, Uint8Array.from(bytes));
+      assert.ok(reply.status === 400 || reply.status === 401, `${reply.status} ${reply.text}`);
+    }),
+    { numRuns: 150 },
+  );
+});
