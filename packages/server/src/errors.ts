@@ -15,6 +15,17 @@ export const refusals = {
     sentence: "The body is larger than this endpoint takes.",
     source: "RFC 9110 §15.5.14",
   },
+  headers_too_large: {
+    status: 431,
+    sentence:
+      "The headers together are larger than this server takes. Send fewer cookies, or a smaller token.",
+    source: "RFC 6585 §5",
+  },
+  request_timeout: {
+    status: 408,
+    sentence: "The request did not come to its end in time. Send it again.",
+    source: "RFC 9110 §15.5.9",
+  },
   not_found: {
     status: 404,
     sentence: "There is nothing here. GET / lists what there is.",

@@ -54,7 +54,7 @@ export async function createKeyturn(settings: SettingsInput = {}): Promise<Keytu
   return {
     settings: app.settings,
     fetch,
-    nodeHandler: nodeHandler(fetch),
+    nodeHandler: nodeHandler(fetch, app.settings.issuer),
     guard: app.guard,
     createGuard: app.localGuard,
     users: app.users,

@@ -1,7 +1,8 @@
 import { type Context, Hono } from "hono";
 import type { Client } from "./clients/clients.ts";
-import { Refusal, type RefusalCode, refusals } from "./errors.ts";
+import { Refusal, type RefusalCode } from "./errors.ts";
 import { callerAddress } from "./http/address.ts";
+import { commonHeaders, refusalAnswer } from "./http/answers.ts";
 import { readJsonBody } from "./http/body.ts";
 import type { Answer, Endpoint, EndpointRequest, ResourceRequest, UserRequest } from "./http/endpoint.ts";
 import type { Log } from "./observability/log.ts";
@@ -144,22 +145,8 @@ function refuse(
   context: Context<Env>,
   { refusal, common }: { refusal: Refusal; common: Readonly<Record<string, string>> },
 ): Response {
-  const { code, extra } = refusal;
-  const body = {
-    error: code,
-    error_description: extra.description ?? refusals[code].sentence,
-    ...(extra.reason === undefined ? {} : { reason: extra.reason }),
-  };
-  const headers = {
-    ...common,
-    "Cache-Control": "no-store",
-    "Content-Type": "application/json",
-    ...extra.headers,
-  };
-  return new Response(context.req.method === "HEAD" ? null : JSON.stringify(body), {
-    status: refusals[code].status,
-    headers,
-  });
+  const { status, headers, text } = refusalAnswer(refusal, common);
+  return new Response(context.req.method === "HEAD" ? null : text, { status, headers });
 }
 
 function notAllowed(allowed: readonly string[]): Refusal {
@@ -176,17 +163,4 @@ function asRefusal(error: unknown, { endpoint, log }: { endpoint: Endpoint; log:
   }
   log.error({ err: error, ...where }, "A request failed");
   return new Refusal("server_error" satisfies RefusalCode);
-}
-
-/** OWASP ASVS 5.0 V3.4; the policy lets nothing load, for nothing here needs anything. */
-function commonHeaders(issuer: string): Record<string, string> {
-  return {
-    "Content-Security-Policy":
-      "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    ...(issuer.startsWith("https:")
-      ? { "Strict-Transport-Security": "max-age=31536000; includeSubDomains" }
-      : {}),
-  };
 }

@@ -1,22 +1,40 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
 import type { App } from "./app.ts";
 import { WrongSetting } from "./config.ts";
+import { Refusal } from "./errors.ts";
 import { type FetchHandler, fetchHandler } from "./fetch-handler.ts";
+import { commonHeaders, refusalAnswer } from "./http/answers.ts";
 import { limits } from "./primitives/limits.ts";
 
 type Listener = (incoming: IncomingMessage, outgoing: ServerResponse) => Promise<void>;
 
 /**
  * A fetch handler for node:http and for Express.
+ * @param issuer says which headers go with the refusal of a request that cannot be handed on
  * @param ownsProcess whether the globals Request and Response may be replaced by the lighter ones of
  *   @hono/node-server, which are some tens of microseconds a request faster: not in somebody else's process
  */
-export function nodeHandler(fetch: FetchHandler, ownsProcess = false): Listener {
+export function nodeHandler(fetch: FetchHandler, issuer: string, ownsProcess = false): Listener {
   // Only the address is handed on: the rest of the environment is of no use to the endpoints.
   const callback = (request: Request, env: unknown) => fetch(request, env as { incoming: IncomingMessage });
-  return getRequestListener(callback, { overrideGlobalObjects: ownsProcess });
+  const common = commonHeaders(issuer);
+  // The endpoints answer for themselves: what comes here has a Host or a path that makes no address.
+  const errorHandler = () => {
+    const description = "The address of the request or its Host header is malformed.";
+    const refusal = new Refusal("invalid_request", { description });
+    const { text, ...init } = refusalAnswer(refusal, common);
+    return new Response(text, init);
+  };
+  return getRequestListener(callback, { overrideGlobalObjects: ownsProcess, errorHandler });
 }
 
 export interface RunningServer {
@@ -44,6 +62,8 @@ export async function bind(address: { port: number; host: string }): Promise<Bou
   const server = createServer(
     {
       maxHeaderSize: limits.headerBytesMax,
+      // Refused by the handler instead, in the words of the catalogue.
+      requireHostHeader: false,
       requestTimeout: 30_000,
       headersTimeout: 15_000,
       keepAliveTimeout: 65_000,
@@ -64,9 +84,35 @@ export async function bind(address: { port: number; host: string }): Promise<Bou
 export async function listen(app: App, bound?: BoundServer): Promise<RunningServer> {
   const { server, port, host } = bound ?? (await bind(app.settings));
   server.off("request", answerStarting);
-  server.on("request", nodeHandler(fetchHandler(app)));
+  server.on("request", nodeHandler(fetchHandler(app), app.settings.issuer));
+  server.on("clientError", refuseUnreadable(commonHeaders(app.settings.issuer)));
   let stopping: Promise<void> | undefined;
   return { port, host, stop: (drainSeconds = 10) => (stopping ??= stop({ server, app, drainSeconds })) };
+}
+
+/** Answers what node:http cannot read as a request. The connection is of no use after that. */
+function refuseUnreadable(common: Readonly<Record<string, string>>) {
+  return (
+    error: NodeJS.ErrnoException,
+    socket: Duplex & { _httpMessage?: { headersSent?: boolean } },
+  ): void => {
+    // Node's own handler looks at the same two: no bytes may get into an answer that is under way.
+    if (!socket.writable || socket._httpMessage?.headersSent === true) {
+      socket.destroy();
+      return;
+    }
+    const { status, headers, text } = refusalAnswer(unreadable(error.code), common);
+    const fields = { ...headers, "Content-Length": Buffer.byteLength(text), Connection: "close" };
+    const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
+    socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join("")}\r\n${text}`);
+    socket.once("finish", () => socket.destroy());
+  };
+}
+
+function unreadable(code: string | undefined): Refusal {
+  if (code === "HPE_HEADER_OVERFLOW") return new Refusal("headers_too_large");
+  if (code === "ERR_HTTP_REQUEST_TIMEOUT") return new Refusal("request_timeout");
+  return new Refusal("invalid_request", { description: "This is not a request of HTTP/1.1." });
 }
 
 function answerStarting(_incoming: IncomingMessage, outgoing: ServerResponse): void {
