@@ -109,7 +109,9 @@ function eventStream({ revocations, position, signal }: Stream): ReadableStream<
 function formatted(event: FeedEvent): string {
   const seq = event.type === "snapshot" ? event.seq : event.entry.seq;
   const data = event.type === "snapshot" ? { seq, entries: event.entries } : event.entry;
-  return `event: ${event.type}\nid: ${seq}\ndata: ${JSON.stringify(data)}\n\n`;
+  // An entry a line, so that no line grows with their number: readers bound what they take as one.
+  const lines = JSON.stringify(data).replaceAll("},{", "},\ndata: {");
+  return `event: ${event.type}\nid: ${seq}\ndata: ${lines}\n\n`;
 }
 
 /** @throws Refusal invalid_request */

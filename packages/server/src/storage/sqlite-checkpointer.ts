@@ -1,5 +1,5 @@
 import { workerData } from "node:worker_threads";
-import { checkpointState } from "./sqlite-checkpoints.ts";
+import { checkpointerState, checkpointState } from "./sqlite-checkpoints.ts";
 import { openSqliteConnection, type SqliteConnection } from "./sqlite-connection.ts";
 
 /** The thread that moves the write-ahead log into the database file; see sqlite-checkpoints.ts. */
@@ -8,6 +8,7 @@ const { path, shared } = workerData as { path: string; shared: Int32Array<Shared
 /** Each pass leaves what was written meanwhile, less each time. */
 const PASSES_MAX = 4;
 const LEFT_BYTES_ENOUGH = 256 * 1024;
+const SLEEP_MS = 1_000;
 
 let connection: SqliteConnection | undefined;
 
@@ -16,11 +17,18 @@ while (Atomics.load(shared, 0) !== checkpointState.ended) {
     move();
     Atomics.compareExchange(shared, 0, checkpointState.asked, checkpointState.done);
   }
-  // Sleeps until the word changes from what was just seen.
+  // Sleeps until the word changes from what was just seen. Not for ever: a sleeping thread cannot be ended from
+  // outside at every moment.
   const seen = Atomics.load(shared, 0);
-  if (seen !== checkpointState.asked && seen !== checkpointState.ended) Atomics.wait(shared, 0, seen);
+  if (seen !== checkpointState.asked && seen !== checkpointState.ended)
+    Atomics.wait(shared, 0, seen, SLEEP_MS);
 }
-connection?.close();
+try {
+  connection?.close();
+} finally {
+  Atomics.store(shared, 1, checkpointerState.closed);
+  Atomics.notify(shared, 1);
+}
 
 function move(): void {
   try {

@@ -22,20 +22,29 @@ const LOG_STEP_BYTES = 16 * 1024 * 1024;
 /** A look at the log costs a few microseconds; one in so many commits is enough. */
 const COMMITS_PER_LOOK = 8;
 
-/** What the word that both threads share says. */
+/** What the first of the two words that both threads share says. */
 export const checkpointState = { idle: 0, asked: 1, done: 2, ended: 3 } as const;
+/** What the second says: whether the other thread holds the file. */
+export const checkpointerState = { none: 0, running: 1, closed: 2 } as const;
+
+/** A checkpoint that is under way when the database is closed takes no longer; if it does, the log file stays. */
+const CLOSE_WAIT_MS = 5_000;
 
 const MODULE = import.meta.url.endsWith(".ts") ? "./sqlite-checkpointer.ts" : "./sqlite-checkpointer.js";
 
 export interface Checkpoints {
   /** To be called by the writer after each commit, between transactions. */
   afterCommit(connection: SqliteConnection): void;
+  /**
+   * Ends the thread and waits until it has closed the file: the last one to close it takes the log away, and that
+   * has to be the writer.
+   */
   end(): void;
 }
 
 /** The thread is started when the log is long for the first time: most short-lived processes never need it. */
 export function createCheckpoints(path: string): Checkpoints {
-  const shared = new Int32Array(new SharedArrayBuffer(4));
+  const shared = new Int32Array(new SharedArrayBuffer(8));
   let worker: Worker | undefined;
   let commits = 0;
   let forceBytes = LOG_BYTES_MAX;
@@ -44,6 +53,7 @@ export function createCheckpoints(path: string): Checkpoints {
     Atomics.store(shared, 0, checkpointState.asked);
     Atomics.notify(shared, 0);
     if (worker !== undefined) return;
+    Atomics.store(shared, 1, checkpointerState.running);
     worker = new Worker(new URL(MODULE, import.meta.url), {
       name: "keyturn sqlite checkpoints",
       workerData: { path, shared },
@@ -76,6 +86,7 @@ export function createCheckpoints(path: string): Checkpoints {
     end() {
       Atomics.store(shared, 0, checkpointState.ended);
       Atomics.notify(shared, 0);
+      Atomics.wait(shared, 1, checkpointerState.running, CLOSE_WAIT_MS);
     },
   };
 }
