@@ -21,6 +21,7 @@ const commands = {
   build: ["scripts/build.ts"],
   docs: ["scripts/generate-docs.ts"],
   bench: ["bench/main.ts"],
+  example: ["examples/run.ts"],
   setup: [],
   stamp: [],
 };
