@@ -76,14 +76,14 @@ export function createStage() {
       return folder;
     },
 
-    /** Has something called when the stage is cleared; the last one first. */
+    /** Has something called when the stage is cleared, after the processes are gone; the last one first. */
     onClear(close: () => unknown): void {
       closings.push(close);
     },
 
     async clear(): Promise<void> {
-      for (const close of closings.splice(0).reverse()) await close();
       await Promise.all(processes.map((one) => one.kill()));
+      for (const close of closings.splice(0).reverse()) await close();
       for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
       for (const { stderr } of processes.splice(0)) assertNoSecretIn(stderr());
     },
