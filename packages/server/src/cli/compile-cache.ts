@@ -14,7 +14,10 @@ export function compileInCache(): void {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const status = lstatSync(folder);
     const isOurs = user === undefined || (status.uid === user && (status.mode & 0o077) === 0);
-    if (status.isDirectory() && isOurs) enableCompileCache(folder);
+    if (!status.isDirectory() || !isOurs) return;
+    enableCompileCache(folder);
+    // Threads do not inherit it, but read this variable; one that the operator has set stays.
+    process.env.NODE_COMPILE_CACHE ??= folder;
   } catch {
     // No place for it.
   }

@@ -1,7 +1,7 @@
 import type { Id } from "../../primitives/id.ts";
 import type { Session, Sessions } from "../../sessions/sessions.ts";
 import type { UserAdded as Added, NewUser } from "../../users/adding.ts";
-import type { PasswordSet } from "../../users/changing.ts";
+import type { PasswordSet, RolesSet } from "../../users/changing.ts";
 import type { By, User } from "../../users/user.ts";
 import type { Users } from "../../users/users.ts";
 import { type Page, readRows } from "./pages.ts";
@@ -94,12 +94,17 @@ export async function setUserPassword(
   return set.outcome === "changed" ? { outcome: "changed", user, password: made } : set;
 }
 
+export type UserRolesSet =
+  | Exclude<RolesSet, { outcome: "changed" | "unknown_user" }>
+  | { readonly outcome: "changed"; readonly user: User; readonly roles: readonly string[] }
+  | UnknownUser;
+
 /** The roles in place of those before. */
 export async function setUserRoles(
   { users }: UserRooms,
   change: { name: string; roles: readonly string[] },
   by = operator,
-) {
+): Promise<UserRolesSet> {
   const user = await users.find(change.name);
   if (user === undefined) return unknownUser;
   const set = await users.setRoles(user.id, change.roles, by);
