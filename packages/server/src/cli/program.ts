@@ -10,31 +10,41 @@ import {
 } from "./syntax.ts";
 import { printError, printOutcome, type Terminal } from "./terminal.ts";
 
-/** Reads the arguments, runs the command, prints its answer. Returns the exit code; throws nothing. */
-export async function runProgram(args: readonly string[], terminal: Terminal): Promise<number> {
-  const asJson = args.includes("--json");
-  let exitCode: number = exitCodes.done;
+/**
+ * The command line as commander knows it; docs/commands.md is made of it too.
+ * @param prepare sets what every command inherits, before there is one
+ */
+export function buildProgram(run: Run, prepare: (program: Command) => void = () => undefined): Command {
   const program = new Command("keyturn")
     .description("A token and session server.")
     .option("--json", "answer as one JSON document")
     .option("--config <file>", "the settings file (default: keyturn.config.ts or .json, if there is one)")
-    .configureHelp({ showGlobalOptions: true })
-    .exitOverride()
-    .configureOutput({
-      writeOut: (text) => terminal.stdout.write(text),
-      // A program that reads the error as JSON has no use for the help before it.
-      writeErr: (text) => asJson || terminal.stderr.write(text),
-      // Errors come back as exceptions and are printed in one place.
-      outputError: () => undefined,
-    });
+    .configureHelp({ showGlobalOptions: true });
+  prepare(program);
+  for (const add of [addServerSyntax, addUserSyntax, addClientSyntax, addSessionSyntax, addKeySyntax])
+    add(program, run);
+  return program;
+}
+
+/** Reads the arguments, runs the command, prints its answer. Returns the exit code; throws nothing. */
+export async function runProgram(args: readonly string[], terminal: Terminal): Promise<number> {
+  const asJson = args.includes("--json");
+  let exitCode: number = exitCodes.done;
   const run: Run = (command, work) => {
     const { json = false, config, port, host } = command.optsWithGlobals();
     return work({ terminal, json, sources: { config, port, host } }).then((result) => {
       exitCode = typeof result === "number" ? result : printOutcome(terminal, result, json);
     });
   };
-  for (const add of [addServerSyntax, addUserSyntax, addClientSyntax, addSessionSyntax, addKeySyntax])
-    add(program, run);
+  const program = buildProgram(run, (one) =>
+    one.exitOverride().configureOutput({
+      writeOut: (text) => terminal.stdout.write(text),
+      // A program that reads the error as JSON has no use for the help before it.
+      writeErr: (text) => asJson || terminal.stderr.write(text),
+      // Errors come back as exceptions and are printed in one place.
+      outputError: () => undefined,
+    }),
+  );
   try {
     await program.parseAsync(args, { from: "user" });
     return exitCode;
