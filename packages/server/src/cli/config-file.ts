@@ -95,11 +95,16 @@ async function importDefault(path: string, name: string): Promise<unknown> {
   return module.default;
 }
 
-// A syntax error's message may quote a line of the file, so its kind is all that is told.
 function reasonOf(error: unknown): string {
-  const { code, name, message } = error as Partial<NodeJS.ErrnoException>;
-  if (name === "SyntaxError")
-    return "it has a syntax error; `node keyturn.config.ts` shows where".replace("keyturn.config.ts", "FILE");
+  const { code, name, message, stack } = error as Partial<NodeJS.ErrnoException>;
+  if (name === "SyntaxError") {
+    // Only the place: the message may quote what stands there.
+    const line = /^[^\n]*:(\d+)\n/.exec(stack ?? "")?.[1];
+    const kind = code?.includes("UNSUPPORTED")
+      ? "TypeScript that Node cannot run as it is"
+      : "a syntax error";
+    return `it has ${kind}${line === undefined ? "" : ` (line ${line})`}`;
+  }
   if (code === "ERR_MODULE_NOT_FOUND") return "it imports a file or package that is not there";
   if (code === "ERR_UNKNOWN_FILE_EXTENSION") return "its name must end in .ts, .js, .mjs or .json";
   return `it throws ${String(name ?? "something")}: ${String(message ?? error)
