@@ -66,7 +66,14 @@ export interface TestServerOptions {
   /** Takes the place of the database's clock. */
   readonly clock?: Clock;
   /** A second node on the rows and the secret of the first one. */
-  readonly beside?: TestServer;
+  readonly beside?: Pick<Place, "place" | "data" | "issuer" | "secrets">;
+}
+
+interface Place {
+  readonly place: Pick<TestDatabase, "database" | "url" | "close">;
+  readonly data: string;
+  readonly issuer: string;
+  readonly secrets: Set<string>;
 }
 
 export type TestServer = Awaited<ReturnType<typeof startTestServer>>;
@@ -95,8 +102,7 @@ export function stoppedClock(start = 1_800_000_000_000) {
 
 export async function startTestServer(options: TestServerOptions = {}) {
   const { clock, beside } = options;
-  const place: Pick<TestDatabase, "database" | "url" | "close"> =
-    beside?.place ?? (await openTestDatabase(clock && { clock }));
+  const place: Place["place"] = beside?.place ?? (await openTestDatabase(clock && { clock }));
   const data = beside?.data ?? mkdtempSync(join(tmpdir(), "keyturn-test-data-"));
   const bound = await bind({ port: 0, host: "127.0.0.1" });
   const { port } = bound;
@@ -112,7 +118,10 @@ export async function startTestServer(options: TestServerOptions = {}) {
     logLevel: "debug",
     ...options.settings,
   } satisfies SettingsInput;
-  const log = createLog(settings, { write: (line: string) => void lines.push(line) });
+  const log = createLog(
+    { logLevel: settings.logLevel ?? "debug" },
+    { write: (line: string) => void lines.push(line) },
+  );
   const app = await createApp(settings, { log, clock });
   const running = await listen(app, bound);
   const url = `http://127.0.0.1:${port}`;

@@ -56,7 +56,7 @@ export function revocationsEndpoint({ revocations }: { revocations: Revocations 
       about: "Revocations whose tokens may still be alive",
       schema: z.object({ seq: z.int(), entries: z.array(entry) }),
     },
-    refusals: ["invalid_client", "busy", "not_acceptable"],
+    refusals: ["invalid_request", "invalid_client", "busy", "not_acceptable"],
     handle,
   };
 }
@@ -78,8 +78,15 @@ function eventStream({ revocations, position, signal }: Stream): ReadableStream<
           if ((controller.desiredSize ?? 0) < -UNSENT_EVENTS_MAX) end();
           else controller.enqueue(encoder.encode(text));
         };
-        const unfollow = revocations.follow((event) => send(formatted(event)), position);
-        const heartbeat = setInterval(() => send(": heartbeat\n\n"), HEARTBEAT_MILLISECONDS);
+        // Ended when it cannot be brought up to date: the reader comes again, with the position it has.
+        const unfollow = revocations.follow(
+          (event) => send(formatted(event)),
+          position,
+          () => end(),
+        );
+        // A guard takes a beat for "there is nothing new": who has not looked must not say so.
+        const beat = () => revocations.isCurrent() && send(": heartbeat\n\n");
+        const heartbeat = setInterval(beat, HEARTBEAT_MILLISECONDS);
         heartbeat.unref();
         let isOver = false;
         stop = () => {
@@ -127,10 +134,16 @@ function lastEventId(header: string | undefined): number | undefined {
 
 /** @throws Refusal not_acceptable */
 function accepts(header: string | undefined): "stream" | "snapshot" {
-  if (header === undefined) return "snapshot";
-  const types = header.split(",").map((type) => type.split(";")[0]?.trim().toLowerCase());
+  if (header === undefined || header.trim() === "") return "snapshot";
+  const types = header.split(",").map(wantedType);
   if (types.includes("text/event-stream")) return "stream";
   if (types.some((type) => type === "application/json" || type === "*/*" || type === "application/*"))
     return "snapshot";
   throw new Refusal("not_acceptable", { description: "Ask for text/event-stream or application/json." });
+}
+
+/** RFC 9110 §12.4.2: "a value of 0 means not acceptable". Undefined then. */
+function wantedType(range: string): string | undefined {
+  const [type, ...parameters] = range.split(";").map((part) => part.trim().toLowerCase());
+  return parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter)) ? undefined : type;
 }

@@ -33,6 +33,12 @@ export type FeedEvent =
 
 export type Revocations = ReturnType<typeof createRevocations>;
 
+type Follower = (event: FeedEvent) => void;
+
+/** The poll comes every 200 ms: a feed that was not read for so long is behind the others. */
+const CURRENT_MILLISECONDS = 2000;
+const RETRY_MILLISECONDS = 200;
+
 interface Dependencies {
   database: Database;
   clock: Clock;
@@ -44,12 +50,13 @@ interface Dependencies {
  * it has seen, whenever somebody wakes it (a revocation in this process) or the poll comes round (another one).
  */
 export function createRevocations({ database, clock, log }: Dependencies) {
-  const followers = new Set<(event: FeedEvent) => void>();
+  const followers = new Set<Follower>();
   const streams = new Set<() => void>();
   let position: number | undefined;
   let reading: Promise<void> | undefined;
   let again = false;
   let timer: NodeJS.Timeout | undefined;
+  let readAt = Number.NEGATIVE_INFINITY;
 
   async function entriesAfter(seq: number): Promise<Revocation[]> {
     const now = toSeconds(clock.now());
@@ -80,8 +87,18 @@ export function createRevocations({ database, clock, log }: Dependencies) {
     return (await entriesAfter(seq)).map((entry) => ({ type: "revocation", entry }));
   }
 
+  /** A follower that throws must not keep the news from the others, nor end the process. */
+  function deliver(follower: Follower, event: FeedEvent): void {
+    try {
+      follower(event);
+    } catch (error) {
+      log.error({ err: error }, "A follower of the revocation feed failed on an event");
+    }
+  }
+
   async function readOn(): Promise<void> {
     const current = await currentPosition();
+    readAt = performance.now();
     if (position === undefined || current === position) {
       position = current;
       return;
@@ -90,7 +107,7 @@ export function createRevocations({ database, clock, log }: Dependencies) {
     for (const event of events) {
       const seq = event.type === "snapshot" ? event.seq : event.entry.seq;
       position = event.type === "snapshot" ? seq : Math.max(position, seq);
-      for (const follower of [...followers]) follower(event);
+      for (const follower of [...followers]) deliver(follower, event);
     }
     // Entries that were past before we read them leave no event.
     position = Math.max(position, current);
@@ -136,26 +153,42 @@ export function createRevocations({ database, clock, log }: Dependencies) {
     wake,
     snapshot,
     since,
+    /** Whether the table was read a moment ago. Whoever hands the feed on must fall silent when it was not. */
+    isCurrent: () => performance.now() - readAt < CURRENT_MILLISECONDS,
     /**
      * Calls the listener with what a reader who has seen `seq` needs, then with everything new, in order, until
-     * the returned function is called.
+     * the returned function is called. When the past cannot be read it is tried again, unless there is `onFailed`:
+     * then that is called, and nothing follows.
      */
-    follow(listener: (event: FeedEvent) => void, seq?: number): () => void {
+    follow(listener: Follower, seq?: number, onFailed?: () => void): () => void {
       // What arrives while the past is being read waits, so that nothing is out of order and nothing is lost.
       let waiting: FeedEvent[] | undefined = [];
-      const follower = (event: FeedEvent) => (waiting ? waiting.push(event) : listener(event));
+      let seen = seq ?? 0;
+      const send = (event: FeedEvent) => {
+        // The read of the past and the next look at the table may find the same entry. The order of the numbers
+        // is the order of the commits, so nothing new has a number that was passed.
+        if (event.type === "revocation" && event.entry.seq <= seen) return;
+        seen = event.type === "snapshot" ? event.seq : event.entry.seq;
+        deliver(listener, event);
+      };
+      const follower = (event: FeedEvent) => (waiting ? void waiting.push(event) : send(event));
       followers.add(follower);
-      since(seq).then(
-        (past) => {
-          const held = waiting ?? [];
-          waiting = undefined;
-          if (followers.has(follower)) for (const event of [...past, ...held]) listener(event);
-        },
-        (error) => {
-          followers.delete(follower);
-          log.error({ err: error }, "The revocation feed could not be read for a new reader");
-        },
-      );
+      const catchUp = () => {
+        if (!followers.has(follower)) return;
+        since(seq).then(
+          (past) => {
+            const held = waiting ?? [];
+            waiting = undefined;
+            if (followers.has(follower)) for (const event of [...past, ...held]) send(event);
+          },
+          (error) => {
+            log.error({ err: error }, "The revocation feed could not be read for a new reader");
+            if (onFailed === undefined) setTimeout(catchUp, RETRY_MILLISECONDS).unref();
+            else if (followers.delete(follower)) onFailed();
+          },
+        );
+      };
+      catchUp();
       return () => void followers.delete(follower);
     },
     followers: () => followers.size,
