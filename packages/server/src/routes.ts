@@ -73,7 +73,8 @@ async function serve(serving: Serving): Promise<Response> {
   const started = performance.now();
   let response: Response;
   try {
-    response = respond(await handle(serving), endpoint, common);
+    const answer = await handle(serving);
+    response = respond(context.req.method === "HEAD" ? headOf(answer) : answer, endpoint, common);
   } catch (error) {
     response = refuse(context, { refusal: asRefusal(error, { endpoint, log: dependencies.log }), common });
   }
@@ -88,7 +89,7 @@ async function handle({ context, endpoint, dependencies }: Serving): Promise<Ans
   const { incoming, remoteAddress } = context.env ?? {};
   const request: EndpointRequest = {
     body: undefined,
-    path: req.param(),
+    path: endpoint.path.includes(":") ? req.param() : {},
     query: endpoint.query === undefined ? {} : singleQuery(req.queries()),
     header,
     ip: callerAddress({
@@ -124,6 +125,13 @@ function singleQuery(queries: Record<string, string[]>): Record<string, string> 
     single[name] = values[0] ?? "";
   }
   return single;
+}
+
+/** RFC 9110 §9.3.2. A stream would go on for a reader who is not there. */
+function headOf(answer: Answer): Answer {
+  const { stream, ...rest } = answer;
+  void stream?.cancel();
+  return rest;
 }
 
 function respond(answer: Answer, endpoint: Endpoint, common: Readonly<Record<string, string>>): Response {
