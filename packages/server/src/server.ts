@@ -84,7 +84,7 @@ export async function bind(address: { port: number; host: string }): Promise<Bou
 export async function listen(app: App, bound?: BoundServer): Promise<RunningServer> {
   const { server, port, host } = bound ?? (await bind(app.settings));
   server.off("request", answerStarting);
-  server.on("request", nodeHandler(fetchHandler(app), app.settings.issuer));
+  server.on("request", nodeHandler(fetchHandler(app), app.settings.issuer, true));
   server.on("clientError", refuseUnreadable(commonHeaders(app.settings.issuer)));
   let stopping: Promise<void> | undefined;
   return { port, host, stop: (drainSeconds = 10) => (stopping ??= stop({ server, app, drainSeconds })) };
@@ -122,6 +122,8 @@ function answerStarting(_incoming: IncomingMessage, outgoing: ServerResponse): v
   );
 }
 
+const IDLE_SWEEP_MILLISECONDS = 50;
+
 async function stop({
   server,
   app,
@@ -135,9 +137,11 @@ async function stop({
   // Streams never end by themselves.
   app.revocations.stop();
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
+  // A connection whose last answer ends from now on is kept open by Node for the next request: it is idle then too.
+  const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MILLISECONDS);
   const timer = setTimeout(() => server.closeAllConnections(), drainSeconds * 1000);
   await closed;
+  clearInterval(sweep);
   clearTimeout(timer);
   await app.close();
 }
