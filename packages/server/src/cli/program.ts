@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander";
+import { version } from "../version.ts";
 import { exitCodes, WrongUsage } from "./outcome.ts";
 import {
   addClientSyntax,
@@ -17,6 +18,7 @@ import { printError, printOutcome, type Terminal } from "./terminal.ts";
 export function buildProgram(run: Run, prepare: (program: Command) => void = () => undefined): Command {
   const program = new Command("keyturn")
     .description("A token and session server.")
+    .version(version, "--version", "print the version")
     .option("--json", "answer as one JSON document")
     .option("--config <file>", "the settings file (default: keyturn.config.ts or .json, if there is one)")
     .configureHelp({ showGlobalOptions: true });
