@@ -10,7 +10,7 @@ import path from "node:path";
 export const root = path.resolve(import.meta.dirname, "..");
 
 /** How Node runs the repository's own TypeScript. */
-const sourceFlags = ["--conditions=keyturn-source", "--disable-warning=ExperimentalWarning"];
+export const sourceFlags = ["--conditions=keyturn-source", "--disable-warning=ExperimentalWarning"];
 const startSeconds = 20;
 const endSeconds = 15;
 
