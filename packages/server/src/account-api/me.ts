@@ -1,4 +1,4 @@
-import { Refusal } from "../errors.ts";
+import { invalidToken } from "../http/authenticate.ts";
 import type { Endpoint } from "../http/endpoint.ts";
 import type { Users } from "../users/users.ts";
 import { userReply } from "./schemas.ts";
@@ -15,7 +15,7 @@ export function meEndpoint({ users }: { users: Users }): Endpoint {
     refusals: [],
     async handle({ session }) {
       const user = await users.findById(session.userId);
-      if (user === undefined) throw new Refusal("invalid_token");
+      if (user === undefined) throw invalidToken();
       return { status: 200, json: shownUser(user) };
     },
   };

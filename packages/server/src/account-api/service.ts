@@ -91,7 +91,7 @@ function health({ database, isStopping }: Dependencies): Endpoint[] {
       success: { status: 200, about: "It can", schema },
       refusals: ["unavailable"],
       async handle() {
-        if (isStopping()) return { status: 503, json: { status: "stopping" } };
+        if (isStopping()) throw new Refusal("unavailable", { description: "This node is stopping." });
         await database.one(selectPosition());
         return { status: 200, json: { status: "ready" } };
       },

@@ -53,7 +53,8 @@ function bearerToken(authorization: string | undefined): string {
   return match[1];
 }
 
-function invalidToken(): Refusal {
+/** RFC 6750 §3: a refused token is always answered with a challenge. */
+export function invalidToken(): Refusal {
   return new Refusal("invalid_token", {
     headers: {
       "WWW-Authenticate":

@@ -29,7 +29,7 @@ export interface ResourceRequest<Body = unknown> extends EndpointRequest<Body> {
 }
 
 export interface Answer {
-  readonly status: 200 | 201 | 204 | 304 | 503;
+  readonly status: 200 | 201 | 204 | 304;
   /** Sent as JSON. */
   readonly json?: unknown;
   /** JSON made already, or text of the type that the headers name. */
