@@ -47,8 +47,11 @@ export async function openRooms(settings: ResolvedSettings, options: RoomsOption
     ...(options.clock && { clock: options.clock }),
   });
   try {
-    await prepareTables(database, options);
-    const secrets = createSecrets(await findMasterSecrets(settings, database));
+    const pending = await pendingMigrations(database);
+    if (options.migrate === false && pending.length > 0) throw tablesMissing(pending.length);
+    // Before any table is changed: a start without the right secret must not have upgraded the database.
+    const secrets = createSecrets(await findMasterSecrets(settings, { database, pending }));
+    if (pending.length > 0) await migrate(database, { onProgress: (done) => options.onMigration?.(done) });
     return roomsOn({ settings, log, database, secrets });
   } catch (error) {
     await database.close();
@@ -56,22 +59,20 @@ export async function openRooms(settings: ResolvedSettings, options: RoomsOption
   }
 }
 
-async function prepareTables(database: Database, options: RoomsOptions): Promise<void> {
-  if (options.migrate !== false) {
-    await migrate(database, { onProgress: (done) => options.onMigration?.(done) });
-    return;
-  }
-  const { length } = await pendingMigrations(database);
-  if (length === 0) return;
-  throw new DatabaseUnavailable(
-    `The database lacks ${length === 1 ? "a migration" : `${length} migrations`}: run keyturn migrate, or start the server`,
-  );
+function tablesMissing(migrations: number): DatabaseUnavailable {
+  const lacks = migrations === 1 ? "a migration" : `${migrations} migrations`;
+  return new DatabaseUnavailable(`The database lacks ${lacks}: run keyturn migrate, or start the server`);
 }
 
 /** A secret of its own is made for a new database only: any other has keys that it would not open. */
-async function findMasterSecrets(settings: ResolvedSettings, database: Database): Promise<Buffer[]> {
+async function findMasterSecrets(
+  settings: ResolvedSettings,
+  { database, pending }: { database: Database; pending: readonly { version: number }[] },
+): Promise<Buffer[]> {
   const file = `${settings.data}/secret`;
-  if (settings.secret === undefined && !existsSync(file) && (await database.one(selectAllKeys(1)))) {
+  const isNew = pending.some(({ version }) => version === 1);
+  const isMissing = settings.secret === undefined && !existsSync(file);
+  if (isMissing && !isNew && (await database.one(selectAllKeys(1)))) {
     throw new WrongSetting(
       `${settingNotes.secret.variable} is not set and there is no file ${file}, but the database has keys that a master secret closed; give that secret, or the data folder in which it lies.`,
     );

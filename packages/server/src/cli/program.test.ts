@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { openTestPlace, type Ran, runCommand } from "./test-command.ts";
 
@@ -28,6 +30,7 @@ test("a command before the first migration says what to do, and makes nothing", 
     const ran = await empty.run(["user", "list"]);
     assert.equal(ran.exitCode, 3);
     assert.match(ran.stderr, /^keyturn: .*keyturn migrate/);
+    assert.ok(!existsSync(join(empty.folder, "data")), "neither a folder nor a secret was made");
     const dry = await empty.run(["migrate", "--dry-run", "--json"]);
     assert.ok((dry.json().migrations as unknown[]).length > 0);
     const again = await empty.run(["migrate", "--dry-run", "--json"]);

@@ -18,10 +18,10 @@ export async function* diagnoseIssuer({ issuer }: Pick<ResolvedSettings, "issuer
       );
     } else yield ok("issuer", `${issuer} answers`);
   } catch (error) {
-    const { cause } = error as { cause?: { code?: string } };
+    const { cause } = error as { cause?: { code?: string; message?: string } };
     yield warn(
       "issuer",
-      `${issuer} does not answer from here (${cause?.code ?? lineOf(error)}); well if no server runs now`,
+      `${issuer} does not answer from here (${cause?.code ?? cause?.message ?? lineOf(error)}); well if no server runs now`,
     );
   }
 }
