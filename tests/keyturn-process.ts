@@ -80,7 +80,14 @@ export async function startKeyturn(stage: Stage, options: ServerOptions = {}) {
   };
   let running = await launch(stage, environment);
   const { firstAdmin } = running.facts;
-  const at = (place: string) => url + place;
+
+  /** No request whatever is answered by 500. */
+  async function send(place: string, options?: Call): Promise<Reply> {
+    const reply = await call(url + place, options);
+    const { stdout, stderr } = running.process;
+    if (reply.status === 500) assert.fail(`${place} answered 500; the log:\n${stdout()}${stderr()}`);
+    return reply;
+  }
 
   async function cli(args: readonly string[], more: ProcessOptions = {}) {
     const options = { environment, ...more };
@@ -105,21 +112,21 @@ export async function startKeyturn(stage: Stage, options: ServerOptions = {}) {
       running = await launch(stage, environment);
     },
 
-    call: (place: string, options?: Call) => call(at(place), options),
+    call: send,
 
     async register(username: string): Promise<void> {
-      const reply = await call(at("/register"), { json: { username, password } });
+      const reply = await send("/register", { json: { username, password } });
       assert.equal(reply.status, 201, JSON.stringify(reply.json));
     },
 
     async login(username: string, device = "a test", secret = password): Promise<Tokens> {
-      const reply = await call(at("/login"), { json: { username, password: secret, device } });
+      const reply = await send("/login", { json: { username, password: secret, device } });
       assert.equal(reply.status, 200, JSON.stringify(reply.json));
       return reply.json;
     },
 
     refresh: (refreshToken: string, attemptKey?: string) =>
-      call(at("/refresh"), {
+      send("/refresh", {
         json: { refreshToken },
         headers: attemptKey === undefined ? {} : { "idempotency-key": attemptKey },
       }),

@@ -42,7 +42,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => 
 
 /**
  * What one test file starts: processes and folders. `clear`, called after its tests whatever became of them, ends
- * and removes everything, and looks for secrets in what the processes wrote to their logs.
+ * and removes everything, and looks for secrets in what the processes wrote.
  */
 export function createStage() {
   const processes: RunningProcess[] = [];
@@ -61,12 +61,13 @@ export function createStage() {
 
     /** Runs a script to its end. */
     async run(script: string, args: readonly string[] = [], options: ProcessOptions = {}): Promise<Finished> {
-      const { ended } = startProcess([script, ...args], options);
-      return within(
-        endSeconds + startSeconds,
-        ended,
-        `${path.basename(script)} ${args.join(" ")} did not end`,
-      );
+      const { ended, kill } = startProcess([script, ...args], options);
+      const title = `${path.basename(script)} ${args.join(" ")}`;
+      try {
+        return await within(startSeconds + endSeconds, ended, `${title} did not end`);
+      } finally {
+        await kill();
+      }
     },
 
     /** A folder of the test's own. */
@@ -85,7 +86,7 @@ export function createStage() {
       await Promise.all(processes.map((one) => one.kill()));
       for (const close of closings.splice(0).reverse()) await close();
       for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
-      for (const { stderr } of processes.splice(0)) assertNoSecretIn(stderr());
+      for (const { stdout, stderr } of processes.splice(0)) assertNoSecretIn(stdout() + stderr());
     },
   };
 }
@@ -158,7 +159,7 @@ function startProcess(command: readonly string[], options: ProcessOptions) {
 }
 
 /** What a promise resolves to, or an error with the sentence when it takes longer. */
-export async function within<T>(seconds: number, promise: Promise<T>, sentence: string): Promise<T> {
+async function within<T>(seconds: number, promise: Promise<T>, sentence: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`${sentence} within ${seconds} s`)), seconds * 1000);
