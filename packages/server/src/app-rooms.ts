@@ -25,6 +25,8 @@ export interface RoomsOptions {
   readonly log: Log;
   /** Takes the place of the database's clock. For tests. */
   readonly clock?: Clock | undefined;
+  /** The database of the settings, if it is being opened already; it is closed with the rooms. */
+  readonly database?: Promise<Database> | undefined;
   /** False: tables that are missing or old are refused instead of made. Default: true. */
   readonly migrate?: boolean | undefined;
   /** Told of each migration that an opening runs. */
@@ -41,11 +43,8 @@ export type Rooms = Awaited<ReturnType<typeof openRooms>>;
  */
 export async function openRooms(settings: ResolvedSettings, options: RoomsOptions) {
   const { log } = options;
-  const database = await openDatabase({
-    url: settings.database,
-    log,
-    ...(options.clock && { clock: options.clock }),
-  });
+  const database = await (options.database ??
+    openDatabase({ url: settings.database, log, ...(options.clock && { clock: options.clock }) }));
   try {
     const pending = await pendingMigrations(database);
     if (options.migrate === false && pending.length > 0) throw tablesMissing(pending.length);

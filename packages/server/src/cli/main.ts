@@ -1,4 +1,5 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=4
+// Left alone, V8 lets the young generation grow to 130 MB under load, where it is no faster than with 12.
 import { compileInCache } from "./compile-cache.ts";
 
 // Before anything large is loaded: what was compiled once is read from a file at the next start.

@@ -27,7 +27,7 @@ export function printError(terminal: Terminal, error: unknown, asJson: boolean):
   return printFailure(terminal, failureOf(error), asJson);
 }
 
-export function printFailure(terminal: Terminal, failure: Failure, asJson: boolean): number {
+function printFailure(terminal: Terminal, failure: Failure, asJson: boolean): number {
   const { error, description, exitCode } = failure;
   terminal.stderr.write(
     asJson

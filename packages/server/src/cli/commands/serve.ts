@@ -1,7 +1,9 @@
 import { addFirstAdmin, type FirstAdmin } from "../../admin/commands/first-admin.ts";
-import { type App, createApp } from "../../app.ts";
+import type { App } from "../../app.ts";
 import { isLoopback, type ResolvedSettings } from "../../config.ts";
+import { createLog } from "../../observability/log.ts";
 import { bind, listen, type RunningServer } from "../../server.ts";
+import { openDatabase } from "../../storage/open.ts";
 import { version } from "../../version.ts";
 import { databaseName } from "../database-name.ts";
 import { firstSteps } from "../first-steps.ts";
@@ -44,10 +46,17 @@ async function start({ terminal, sources }: Context): Promise<Started> {
   const bound = await bind(settings);
   let app: App | undefined;
   try {
+    const log = createLog(settings);
+    // The database's own thread starts while this one loads the rest: that is a fifth of a start.
+    const database = openDatabase({ url: settings.database, log });
+    database.catch(() => undefined);
+    const { createApp } = await import("../../app.ts");
     const migrating = progress(terminal);
     app = await createApp(
       { ...input, port: bound.port },
       {
+        log,
+        database,
         onMigration: ({ version: number, name }) => migrating.say(`Migrated the database: ${number} ${name}`),
       },
     );
