@@ -1,9 +1,92 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpus, totalmem } from "node:os";
+import { fileURLToPath } from "node:url";
+import type { Finding } from "./figures.ts";
+import { canPin } from "./processes.ts";
 import { benchRefresh } from "./refresh.ts";
+import { benchSignIn } from "./sign-in.ts";
+import { benchStart } from "./start.ts";
+import { benchVerify } from "./verify.ts";
 
-console.log(
-  JSON.stringify(
-    await benchRefresh({ rounds: Number(process.argv[2] ?? 1), seconds: Number(process.argv[3] ?? 3) }),
-    null,
-    2,
-  ),
-);
+/*
+ * `npm run bench` runs every scenario and writes bench/results; `npm run bench -- refresh start` runs some. The
+ * load runs here, on the second core; servers run on the first.
+ */
+const scenarios = {
+  refresh: benchRefresh,
+  verify: benchVerify,
+  "sign-in": benchSignIn,
+  start: benchStart,
+} as const;
+type Name = keyof typeof scenarios;
+
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+const results = here("./results/");
+const run = (command: string, args: readonly string[], folder = here("..")) =>
+  spawnSync(command, args, { cwd: folder, stdio: ["ignore", "inherit", "inherit"] }).status === 0;
+
+const known = Object.keys(scenarios) as Name[];
+const asked = process.argv.slice(2);
+const wrong = asked.filter((name) => !known.includes(name as Name));
+if (wrong.length > 0) {
+  console.error(`There is no scenario ${wrong.join(", ")}; there are ${known.join(", ")}.`);
+  process.exit(2);
+}
+if (
+  !existsSync(here("./node_modules")) &&
+  !run("npm", ["ci", "--workspaces=false", "--no-audit", "--no-fund"], here("."))
+)
+  process.exit(1);
+if (!run(process.execPath, [here("../scripts/build.ts")])) process.exit(1);
+if (canPin) spawnSync("taskset", ["-pc", "1", String(process.pid)]);
+
+mkdirSync(results, { recursive: true });
+for (const name of asked.length > 0 ? (asked as Name[]) : known) {
+  console.error(`${name} …`);
+  const result = { scenario: name, ...about(), ...(await scenarios[name]()) };
+  writeFileSync(`${results}${name}.json`, `${JSON.stringify(result, null, 2)}\n`);
+  for (const finding of result.findings) console.error(`  ${line(finding)}`);
+}
+writeFileSync(`${results}README.md`, page());
+
+function about() {
+  const commit = spawnSync("git", ["rev-parse", "--short", "HEAD"], {
+    cwd: here(".."),
+    encoding: "utf8",
+  }).stdout.trim();
+  const [cpu] = cpus();
+  return {
+    commit,
+    node: process.version,
+    machine: `${cpus().length} × ${cpu?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GB, ${process.platform}`,
+    pinned: canPin,
+  };
+}
+
+function line({ what, target, measured, reached }: Finding): string {
+  return `${reached ? "✔" : "✖"} ${what}: ${measured} (target ${target})`;
+}
+
+function page(): string {
+  const all = readdirSync(results)
+    .filter((file) => file.endsWith(".json"))
+    .map((file) => JSON.parse(readFileSync(`${results}${file}`, "utf8")));
+  const rows = all.flatMap(({ findings, commit }) =>
+    (findings as Finding[]).map(
+      ({ what, target, measured, reached }) =>
+        `| ${what} | ${target} | ${measured} | ${reached ? "yes" : "no"} | ${commit} |`,
+    ),
+  );
+  const { machine, node } = all[0] ?? {};
+  return `${readFileSync(here("./about-results.md"), "utf8").trim()}
+
+## Figures
+
+Measured on ${machine}, Node ${node}.
+
+| What | Target | Measured: median (least to most) | Reached | Commit |
+| --- | --- | --- | --- | --- |
+${rows.join("\n")}
+`;
+}

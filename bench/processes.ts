@@ -1,52 +1,51 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 /** Whether this machine can pin a process to a core; without it the figures say so. */
 export const canPin = spawnSync("taskset", ["-V"]).status === 0;
 
-export interface Started {
+const here = (file: string) => fileURLToPath(new URL(file, import.meta.url));
+const command = here("../packages/server/dist/cli/main.js");
+
+export interface Server {
   readonly port: number;
+  /** The newest refresh token of each session; the load keeps it so. */
   readonly tokens: string[];
-  readonly [more: string]: unknown;
+  /** From the start of the process to its first answer, in milliseconds. Only where it was asked for. */
+  readonly startMilliseconds?: number;
+  /** Resident memory now and at its highest, in MB. Linux only. */
+  memory(): { now: number; peak: number };
+  /** Processor time used so far, in milliseconds, all threads together. Linux only. */
+  cpu(): number;
+  stop(): Promise<void>;
 }
 
-/** Starts a script of this folder on one core; it prints one line of JSON when it is ready. */
-export async function startServer(
-  script: string,
-  args: readonly string[] = [],
-  environment: NodeJS.ProcessEnv = {},
-) {
-  const file = fileURLToPath(new URL(script, import.meta.url));
-  const node = [
-    process.execPath,
-    "--conditions=keyturn-source",
-    "--disable-warning=ExperimentalWarning",
-    file,
-    ...args,
-  ];
-  const [command, ...rest] = canPin ? ["taskset", "-c", "0", ...node] : node;
-  const child = spawn(command as string, rest, {
-    stdio: ["ignore", "pipe", "inherit"],
+function start(args: readonly string[], environment: NodeJS.ProcessEnv = {}) {
+  const whole = [process.execPath, ...args];
+  const [file, ...rest] = canPin ? ["taskset", "-c", "0", ...whole] : whole;
+  const child = spawn(file as string, rest, {
+    stdio: ["ignore", "pipe", "ignore"],
     env: { ...process.env, ...environment },
   });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const first = await lines.next();
-  if (first.done) throw new Error(`${script} ended before it was ready`);
-  const started = JSON.parse(first.value) as Started;
+  const proc = (name: string) => readFileSync(`/proc/${child.pid}/${name}`, "utf8");
+  const kilobytes = (name: string) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(proc("status"))?.[1] ?? 0);
   return {
-    ...started,
-    /** Resident memory now and at its highest, in MB. Linux only. */
-    memory() {
-      const status = readFileSync(`/proc/${child.pid}/status`, "utf8");
-      const kb = (name: string) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1] ?? 0);
-      return { now: kb("VmRSS") / 1024, peak: kb("VmHWM") / 1024 };
+    async line(pattern: RegExp): Promise<string> {
+      for (;;) {
+        const { value, done } = await lines.next();
+        if (done) throw new Error(`${args.join(" ")} ended before it was ready`);
+        if (pattern.test(value)) return value;
+      }
     },
-    /** Processor time used so far, in milliseconds, all threads together. Linux only. */
+    memory: () => ({ now: kilobytes("VmRSS") / 1024, peak: kilobytes("VmHWM") / 1024 }),
     cpu() {
-      const fields = readFileSync(`/proc/${child.pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+      const fields = proc("stat").split(") ")[1]?.split(" ") ?? [];
       return (Number(fields[11]) + Number(fields[12])) * 10;
     },
     async stop() {
@@ -57,4 +56,41 @@ export async function startServer(
       clearTimeout(timer);
     },
   };
+}
+
+/** A peer's script; it prints one line of JSON when it is ready. */
+export async function startPeer(script: string, sessions: number): Promise<Server> {
+  const flags = ["--conditions=keyturn-source", "--disable-warning=ExperimentalWarning"];
+  const server = start([...flags, here(script), String(sessions)]);
+  return { ...server, ...JSON.parse(await server.line(/^\{/)) };
+}
+
+/** A folder with users and sessions in it, as a Keyturn that ran before has left it. */
+export function seed(sessions: number, usernames: readonly string[]) {
+  const data = mkdtempSync(join(tmpdir(), "keyturn-bench-"));
+  const made = spawnSync(process.execPath, [here("./seed.mjs"), data, String(sessions), ...usernames], {
+    maxBuffer: 1024 * 1024 * 1024,
+    stdio: ["ignore", "pipe", "inherit"],
+    encoding: "utf8",
+  });
+  if (made.status !== 0) throw new Error("The sessions could not be made; see above.");
+  const tokens = JSON.parse(made.stdout) as string[];
+  return { data, tokens, remove: () => rmSync(data, { recursive: true, force: true }) };
+}
+
+/** The published command, `keyturn serve`, with the flags that its first line names. */
+export async function startKeyturn(seeded: ReturnType<typeof seed>): Promise<Server> {
+  const flags =
+    /^#!.* node(.*)$/m.exec(readFileSync(command, "utf8"))?.[1]?.trim().split(/\s+/).filter(Boolean) ?? [];
+  const begun = performance.now();
+  const server = start([...flags, command, "serve", "--port", "0"], {
+    KEYTURN_DATA: seeded.data,
+    KEYTURN_LOG_LEVEL: "error",
+  });
+  const ready = await server.line(/listens on/);
+  const port = Number(/listens on \S+:(\d+)/.exec(ready)?.[1]);
+  const answer = await fetch(`http://127.0.0.1:${port}/healthz`);
+  const startMilliseconds = performance.now() - begun;
+  if (!answer.ok) throw new Error(`/healthz answers ${answer.status}`);
+  return { ...server, port, startMilliseconds, tokens: [...seeded.tokens] };
 }

@@ -269,7 +269,12 @@ function start(script, args) {
   const environment = { ...process.env };
   const name = Object.keys(environment).find((key) => key.toUpperCase() === "PATH") ?? "PATH";
   environment[name] = [path.join(modules, ".bin"), environment[name]].filter(Boolean).join(path.delimiter);
-  const flags = ["--conditions=keyturn-source", "--disable-warning=ExperimentalWarning"];
+  // The young generation is bounded as in the published command's first line: see packages/server/src/cli/main.ts.
+  const flags = [
+    "--conditions=keyturn-source",
+    "--disable-warning=ExperimentalWarning",
+    "--max-semi-space-size=4",
+  ];
   const child = spawn(node, [...flags, path.join(root, file), ...first, ...args], {
     cwd: root,
     env: environment,

@@ -1,0 +1,24 @@
+/*
+ * Fills a data folder with one user for each argument after the second and with sessions of the first, and prints
+ * the refresh tokens. Plain JavaScript over the built package: the benchmarks measure what is published.
+ */
+import { createApp } from "../packages/server/dist/app.js";
+
+const [data, count, ...usernames] = process.argv.slice(2);
+const database = process.env.KEYTURN_DATABASE;
+const app = await createApp({ data, port: 0, logLevel: "error", ...(database && { database }) });
+const ids = [];
+for (const username of usernames) {
+  const added = await app.users.add({ username, password: "correct horse battery" }, { actor: "operator" });
+  if (added.outcome !== "added") throw new Error(added.outcome);
+  ids.push(added.user.id);
+}
+const tokens = [];
+for (let made = 0; made < Number(count); made += 500) {
+  const starts = Array.from({ length: Math.min(500, Number(count) - made) }, () =>
+    app.sessions.start({ userId: ids[0], clientId: "first-party", kind: "app", scope: "", amr: ["pwd"] }),
+  );
+  for (const started of await Promise.all(starts)) tokens.push(started.refreshToken);
+}
+await app.close();
+process.stdout.write(JSON.stringify(tokens));
