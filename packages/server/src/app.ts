@@ -11,6 +11,7 @@ import { openRooms, type Rooms, type RoomsOptions } from "./app-rooms.ts";
 import { parseSettings, type SettingsInput } from "./config.ts";
 import { createAuthentication } from "./http/authenticate.ts";
 import type { Endpoint } from "./http/endpoint.ts";
+import { createTraffic } from "./http/traffic.ts";
 import { deleteExpiredJob, startJobs } from "./jobs/jobs.ts";
 import { createLog } from "./observability/log.ts";
 import { createMetrics } from "./observability/metrics.ts";
@@ -75,7 +76,8 @@ function openDoors(rooms: Rooms) {
     revocationsEndpoint(parts),
     ...serviceEndpoints({ ...parts, version, openApi, isStopping: () => isStopping }),
   ];
-  const router = createRouter({ endpoints, authentication, settings, metrics, log });
+  const traffic = createTraffic();
+  const router = createRouter({ endpoints, authentication, settings, metrics, log, traffic });
   const jobs = startJobs(
     [
       { name: "signing-keys", everySeconds: 5, run: () => signingKeys.tick() },
@@ -87,6 +89,7 @@ function openDoors(rooms: Rooms) {
 
   async function close(): Promise<void> {
     await jobs.stop();
+    await traffic.close();
     guard.close();
     await rooms.close();
   }

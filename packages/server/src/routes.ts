@@ -5,6 +5,7 @@ import { callerAddress } from "./http/address.ts";
 import { commonHeaders, refusalAnswer } from "./http/answers.ts";
 import { readJsonBody } from "./http/body.ts";
 import type { Answer, Endpoint, EndpointRequest, ResourceRequest, UserRequest } from "./http/endpoint.ts";
+import type { Traffic } from "./http/traffic.ts";
 import type { Log } from "./observability/log.ts";
 import type { Metrics } from "./observability/metrics.ts";
 import { limits } from "./primitives/limits.ts";
@@ -30,6 +31,7 @@ interface Dependencies {
   readonly settings: { readonly issuer: string; readonly trustedProxies: number };
   readonly metrics: Metrics;
   readonly log: Log;
+  readonly traffic: Traffic;
 }
 
 type Env = { Bindings: ConnectionInfo };
@@ -73,7 +75,7 @@ async function serve(serving: Serving): Promise<Response> {
   const started = performance.now();
   let response: Response;
   try {
-    const answer = await handle(serving);
+    const answer = await dependencies.traffic.through(() => handle(serving));
     response = respond(context.req.method === "HEAD" ? headOf(answer) : answer, endpoint, common);
   } catch (error) {
     response = refuse(context, { refusal: asRefusal(error, { endpoint, log: dependencies.log }), common });

@@ -5,7 +5,7 @@ import {
   type ServerResponse,
   STATUS_CODES,
 } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
 import type { App } from "./app.ts";
@@ -34,7 +34,20 @@ export function nodeHandler(fetch: FetchHandler, issuer: string, ownsProcess = f
     const { text, ...init } = refusalAnswer(refusal, common);
     return new Response(text, init);
   };
-  return getRequestListener(callback, { overrideGlobalObjects: ownsProcess, errorHandler });
+  const listener = getRequestListener(callback, { overrideGlobalObjects: ownsProcess, errorHandler });
+  return (incoming, outgoing) => {
+    restoreBody(incoming);
+    return listener(incoming, outgoing);
+  };
+}
+
+/** Behind a body parser, as express.json(), the bytes are gone; what they said is made into bytes again. */
+function restoreBody(incoming: IncomingMessage & { body?: unknown; rawBody?: unknown }): void {
+  const { body, rawBody, readableEnded } = incoming;
+  if (body === undefined || rawBody !== undefined || !readableEnded) return;
+  incoming.rawBody = Buffer.isBuffer(body)
+    ? body
+    : Buffer.from(typeof body === "string" ? body : JSON.stringify(body));
 }
 
 export interface RunningServer {
@@ -86,8 +99,10 @@ export async function listen(app: App, bound?: BoundServer): Promise<RunningServ
   server.off("request", answerStarting);
   server.on("request", nodeHandler(fetchHandler(app), app.settings.issuer, true));
   server.on("clientError", refuseUnreadable(commonHeaders(app.settings.issuer)));
+  const sockets = socketsOf(server);
   let stopping: Promise<void> | undefined;
-  return { port, host, stop: (drainSeconds = 10) => (stopping ??= stop({ server, app, drainSeconds })) };
+  const stopOnce = (drainSeconds = 10) => (stopping ??= stop({ server, sockets, app, drainSeconds }));
+  return { port, host, stop: stopOnce };
 }
 
 /** Answers what node:http cannot read as a request. The connection is of no use after that. */
@@ -124,12 +139,24 @@ function answerStarting(_incoming: IncomingMessage, outgoing: ServerResponse): v
 
 const IDLE_SWEEP_MILLISECONDS = 50;
 
+/** The connections that are open. */
+function socketsOf(server: Server): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
+  return sockets;
+}
+
 async function stop({
   server,
+  sockets,
   app,
   drainSeconds,
 }: {
   server: Server;
+  sockets: ReadonlySet<Socket>;
   app: App;
   drainSeconds: number;
 }): Promise<void> {
@@ -138,7 +165,11 @@ async function stop({
   app.revocations.stop();
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   // A connection whose last answer ends from now on is kept open by Node for the next request: it is idle then too.
-  const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MILLISECONDS);
+  // One that was opened in advance and has not said a word counts as busy there.
+  const sweep = setInterval(() => {
+    server.closeIdleConnections();
+    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+  }, IDLE_SWEEP_MILLISECONDS);
   const timer = setTimeout(() => server.closeAllConnections(), drainSeconds * 1000);
   await closed;
   clearInterval(sweep);

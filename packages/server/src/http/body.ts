@@ -38,14 +38,21 @@ async function readBytes(request: Request): Promise<Uint8Array> {
     // node:http holds a body to its Content-Length. Elsewhere, and without one, the bytes are counted.
     const bytes = length === null ? await readCounted(request) : new Uint8Array(await request.arrayBuffer());
     if (bytes.byteLength > limits.bodyBytesMax) throw tooLarge();
+    // A body was announced and is gone: something in front of us has read it.
+    if (bytes.byteLength === 0 && Number(length ?? 0) > 0) throw unreadable();
     return bytes;
   } catch (error) {
     if (error instanceof Refusal) throw error;
     // The caller hung up, or something in front of us has read the body already. Neither is a fault of ours.
-    throw new Refusal("invalid_request", {
-      description: "The body could not be read to its end. Send it again; in front of a body parser.",
-    });
+    throw unreadable();
   }
+}
+
+function unreadable(): Refusal {
+  return new Refusal("invalid_request", {
+    description:
+      "The body could not be read to its end. Send it again; where Keyturn is mounted, put it in front of a body parser.",
+  });
 }
 
 async function readCounted(request: Request): Promise<Uint8Array> {
