@@ -85,8 +85,8 @@ test("OAS 3.1 §4.8.16: every operation has one success, and its refusals have t
       }
     }
   }
-  const { schemas } = document.components as Record<string, Record<string, Schema>>;
-  const { properties } = schemas?.Error as { properties: Record<string, { enum: string[] }> };
+  const { schemas } = document.components as { schemas: Record<string, Schema> };
+  const { properties } = schemas.Error as { properties: Record<string, { enum: string[] }> };
   assert.deepEqual(properties.error?.enum, Object.keys(refusals));
   assert.deepEqual(properties.reason?.enum, Object.keys(refreshRefusalReasons));
 });

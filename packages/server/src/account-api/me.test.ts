@@ -1,5 +1,12 @@
 import assert from "node:assert/strict";
-import { createHmac, createPublicKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
+import {
+  createHmac,
+  createPublicKey,
+  generateKeyPairSync,
+  type JsonWebKey,
+  type KeyObject,
+  sign,
+} from "node:crypto";
 import { after, before, test } from "node:test";
 import { decodeJwt, decodeProtectedHeader } from "jose";
 import sql from "sql-template-tag";
@@ -96,7 +103,7 @@ test("RFC 8725 §2.1: HS256 with the public key as the secret, in each of its sp
   const { keys } = server.app.signingKeys.jwks();
   const [, payload] = parts();
   for (const jwk of keys) {
-    const key = createPublicKey({ key: jwk as object, format: "jwk" });
+    const key = createPublicKey({ key: { ...jwk } as JsonWebKey, format: "jwk" });
     const pem = key.export({ type: "spki", format: "pem" }) as string;
     const spellings = [pem, pem.trim(), key.export({ type: "spki", format: "der" }), JSON.stringify(jwk), ""];
     for (const secret of spellings) {

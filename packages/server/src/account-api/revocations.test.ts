@@ -321,7 +321,7 @@ test("a feed that cannot be read does not beat: a guard must not take silence fo
     for (;;) {
       const beat = await Promise.race([
         feed.nextBlock(),
-        new Promise<"silent">((resolve) => setTimeout(resolve, 2500, "silent")),
+        new Promise<"silent">((resolve) => setTimeout(resolve, 1600, "silent")),
       ]);
       if (beat === "silent" || beat === undefined) break;
       assert.ok(++beats < 4 && performance.now() < deadline, "it goes on beating without reading");
