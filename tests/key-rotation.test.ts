@@ -108,7 +108,7 @@ async function startLoad() {
     async newKey(known: readonly string[]): Promise<string> {
       const isNew = (node: string) => newest.has(node) && !known.includes(newest.get(node) ?? "");
       const both = () => isNew(keyturn.url) && isNew(embedded.url);
-      await untilTrue(8, both, "the nodes do not sign with another key");
+      await untilTrue(15, both, "the nodes do not sign with another key");
       assert.equal(newest.get(keyturn.url), newest.get(embedded.url), "both nodes sign with the same key");
       return newest.get(keyturn.url) ?? "";
     },

@@ -93,13 +93,13 @@ test("guards go on through a crash of the server, each route by its policy, and 
   assert.equal(await outcomeOf(guard, revoked.accessToken), "good", "nobody could tell the guard yet");
 
   await keyturn.restart();
-  await untilTrue(8, () => guard.feed().state === "live", "the guard did not come back to the feed");
+  await untilTrue(12, () => guard.feed().state === "live", "the guard did not come back to the feed");
   const isRefused = async () => (await outcomeOf(guard, revoked.accessToken)) === 401;
   await untilTrue(1, isRefused, "the guard does not know what was revoked meanwhile");
   assert.equal(await outcomeOf(guard, kept.accessToken, insist), "good", "refuse: the route is open again");
   const missedBy = async () =>
     (await call(`${api.url}/protected`, { token: revoked.accessToken })).status === 401;
-  await untilTrue(8, missedBy, "the API does not know what was revoked meanwhile");
+  await untilTrue(12, missedBy, "the API does not know what was revoked meanwhile");
 
   assert.equal(positions[0], null, "the first connection asks for a snapshot");
   assert.equal(positions.at(-1), String(position), "the last one resumes");
