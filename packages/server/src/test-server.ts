@@ -26,7 +26,7 @@ const tables = {
   user_roles: "user_id, role",
   clients: "id, secret_digest",
   sessions: "id, generation, digest, last_used_at, revoked_at, end_reason",
-  revocations: "seq",
+  // Entries whose time is over are deleted by a job; the position moves only when one is added.
   revocation_position: "seq",
 };
 
