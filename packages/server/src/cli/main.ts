@@ -2,6 +2,9 @@
 // Left alone, V8 lets the young generation grow to 130 MB under load, where it is no faster than with 12.
 import { compileInCache } from "./compile-cache.ts";
 
+// A reader that has seen enough (`keyturn user list | head`) is no failure, and ends no server.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+
 // Before anything large is loaded: what was compiled once is read from a file at the next start.
 compileInCache();
 const { runProgram } = await import("./program.ts");
