@@ -1,7 +1,6 @@
-import { z } from "zod";
 import { refusals } from "../../packages/server/src/errors.ts";
 import type { Endpoint } from "../../packages/server/src/http/endpoint.ts";
-import { refusalsOf } from "../../packages/server/src/openapi.ts";
+import { openApiDocument, refusalsOf } from "../../packages/server/src/openapi.ts";
 import { limits } from "../../packages/server/src/primitives/limits.ts";
 import { code, codes, pageHead, table } from "./markdown.ts";
 
@@ -16,7 +15,15 @@ interface Schema {
   readonly items?: Schema;
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly required?: readonly string[];
-  readonly additionalProperties?: Schema | boolean;
+}
+
+interface Content {
+  readonly content?: Readonly<Record<string, { readonly schema?: Schema }>>;
+}
+
+interface Operation {
+  readonly requestBody?: Content;
+  readonly responses: Readonly<Record<string, Content>>;
 }
 
 const callers = {
@@ -65,23 +72,26 @@ function section(endpoint: Endpoint): string {
 }
 
 function requestParts(endpoint: Endpoint): string[] {
-  const { body, bodyOptional, query, requestHeaders } = endpoint;
+  const { bodyOptional, query, requestHeaders } = endpoint;
   const named = [
     ...Object.entries(query ?? {}).map(([name, { about }]) => [code(`?${name}=`), about]),
     ...Object.entries(requestHeaders ?? {}).map(([name, { about }]) => [code(name), about]),
   ];
   const parts = named.length === 0 ? [] : [table(["Parameter or header", "What it is"], named)];
+  const body = jsonSchema(operationOf(endpoint).requestBody);
   if (body === undefined) return parts;
   const may = bodyOptional === true ? " It may be left out." : "";
-  return [...parts, `The body:${may}\n\n${fieldTable(schemaOf(body, "input"), "Required")}`];
+  return [...parts, `The body:${may}\n\n${fieldTable(body, "Required")}`];
 }
 
-function answerPart({ success, cache, anyOrigin }: Endpoint): string {
-  const { status, about, schema, type } = success;
+function answerPart(endpoint: Endpoint): string {
+  const { success, cache, anyOrigin } = endpoint;
+  const { status, about, type } = success;
+  const schema = type === undefined ? jsonSchema(operationOf(endpoint).responses[status]) : undefined;
   const kind = type === undefined ? "" : ` (${code(type)})`;
   const kept = cache === undefined ? "" : ` ${code(`Cache-Control: ${cache}`)}.`;
   const origins = anyOrigin === true ? " Pages of any origin may read it." : "";
-  const fields = schema === undefined ? "" : `\n${fieldTable(schemaOf(schema, "output"), "Always")}`;
+  const fields = schema === undefined ? "" : `\n${fieldTable(schema, "Always")}`;
   return `Answers **${status}**${kind}: ${about}.${kept}${origins}\n${fields}`;
 }
 
@@ -95,9 +105,13 @@ function refusedPart(endpoint: Endpoint): string {
   return `Refuses with ${statuses.map(([status, names]) => `${status} ${codes(names)}`).join("; ")}.\n`;
 }
 
-function schemaOf(schema: z.ZodType, io: "input" | "output"): Schema {
-  return z.toJSONSchema(schema, { io, unrepresentable: "any" }) as Schema;
+/** The endpoint as the OpenAPI document has it: there its schemas are made into JSON Schema. */
+function operationOf(endpoint: Endpoint): Operation {
+  const { paths } = openApiDocument([endpoint], { issuer: "", version: "" });
+  return Object.values(Object.values(paths)[0] ?? {})[0] as Operation;
 }
+
+const jsonSchema = (content: Content | undefined) => content?.content?.["application/json"]?.schema;
 
 function fieldTable(schema: Schema, presence: "Required" | "Always"): string {
   return table(["Field", "Type", presence, "What it is"], fieldRows(schema, ""));
