@@ -94,8 +94,8 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
   const revocations = createRevocations({ database, clock, log });
   let started = false;
   // Without a start nobody in this process follows: the poll of the running servers finds what was ended here.
-  const onEnded = () => {
-    if (started) void revocations.wake();
+  const onEnded = async () => {
+    if (started) await revocations.wake();
   };
   const refreshTokens = createRefreshTokens(secrets.refreshKeys);
   const sessions = createSessions({ database, clock, refreshTokens, settings, onEnded });

@@ -60,9 +60,17 @@ test("64 refreshes at once with one token: 64 answers 200, one successor", async
 test("reason malformed: an access token, an ID token, a secret of a resource, and anything else that we never made", async () => {
   const { accessToken, idToken } = await server.login("alice");
   const { secret } = await server.addResource("Not a refresh token");
-  // Longer than any refresh token: refused by its length alone, as a malformed request.
-  for (const token of [accessToken, idToken]) assertRefusal(await refresh(token), { status: 400 });
-  for (const token of [secret, "", "krt_", "\0", "\ud800", "krt_".padEnd(98, "A"), "krt_".padEnd(98, "é")]) {
+  for (const token of [
+    accessToken,
+    idToken,
+    secret,
+    "",
+    "krt_",
+    "\0",
+    "\ud800",
+    "krt_".padEnd(98, "A"),
+    "krt_".padEnd(98, "é"),
+  ]) {
     assertRefusal(await refresh(token), refused("malformed"));
   }
 });

@@ -112,7 +112,8 @@ function metricsEndpoint({ settings, metrics }: Dependencies): Endpoint {
       const isLocal = isLoopbackAddress(request.ip) && request.header("x-forwarded-for") === undefined;
       if (settings.metrics === "off" || (settings.metrics === "loopback" && !isLocal))
         throw new Refusal("not_found");
-      return { status: 200, text: await metrics.text(), headers: { "Content-Type": metrics.contentType } };
+      const { text, contentType } = await metrics.text();
+      return { status: 200, text, headers: { "Content-Type": contentType } };
     },
   };
 }

@@ -1,44 +1,88 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { Counter, Histogram, Registry } from "prom-client";
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
-/** What GET /metrics shows, in the Prometheus text format. */
+interface Instruments {
+  readonly registry: Registry;
+  readonly requests: Histogram<"endpoint" | "status">;
+  readonly turns: Counter<"outcome">;
+  readonly signIns: Counter<"outcome">;
+}
+
+/** What is counted before the library is there waits; more than this is not counted. */
+const WAITING_MAX = 10_000;
+const LOAD_AFTER_MS = 1_000;
+
+/**
+ * What GET /metrics shows, in the Prometheus text format. The library is loaded a moment after the start, or at the
+ * first look: it is a tenth of the time that a start takes.
+ */
 export function createMetrics(gauges: { feedReaders(): number }) {
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry, prefix: "keyturn_" });
-  const requests = new Histogram({
-    name: "keyturn_http_request_seconds",
-    help: "Time from the request's arrival to its answer, by endpoint and status.",
-    labelNames: ["endpoint", "status"],
-    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
-    registers: [registry],
-  });
-  const turns = new Counter({
-    name: "keyturn_turns_total",
-    help: "Refresh tokens presented, by outcome.",
-    labelNames: ["outcome"],
-    registers: [registry],
-  });
-  const signIns = new Counter({
-    name: "keyturn_sign_ins_total",
-    help: "Sign-ins tried, by outcome.",
-    labelNames: ["outcome"],
-    registers: [registry],
-  });
-  new Gauge({
+  let instruments: Instruments | undefined;
+  let loading: Promise<Instruments> | undefined;
+  let waiting: ((to: Instruments) => void)[] = [];
+
+  function load(): Promise<Instruments> {
+    loading ??= makeInstruments(gauges).then((made) => {
+      instruments = made;
+      for (const record of waiting) record(made);
+      waiting = [];
+      return made;
+    });
+    return loading;
+  }
+
+  function record(how: (to: Instruments) => void): void {
+    if (instruments !== undefined) how(instruments);
+    else if (waiting.length < WAITING_MAX) waiting.push(how);
+  }
+
+  setTimeout(() => void load(), LOAD_AFTER_MS).unref();
+  return {
+    requestTook: (endpoint: string, status: number, seconds: number) =>
+      record(({ requests }) => requests.observe({ endpoint, status: String(status) }, seconds)),
+    turned: (outcome: string) => record(({ turns }) => turns.inc({ outcome })),
+    signedIn: (outcome: string) => record(({ signIns }) => signIns.inc({ outcome })),
+    async text(): Promise<{ text: string; contentType: string }> {
+      const { registry } = await load();
+      return { text: await registry.metrics(), contentType: registry.contentType };
+    },
+  };
+}
+
+async function makeInstruments(gauges: { feedReaders(): number }): Promise<Instruments> {
+  const prometheus = await import("prom-client");
+  const registry = new prometheus.Registry();
+  const registers = [registry];
+  prometheus.collectDefaultMetrics({ register: registry, prefix: "keyturn_" });
+  new prometheus.Gauge({
     name: "keyturn_feed_readers",
     help: "Guards that follow the revocation feed of this process.",
-    registers: [registry],
+    registers,
     collect() {
       this.set(gauges.feedReaders());
     },
   });
   return {
-    requestTook: (endpoint: string, status: number, seconds: number) =>
-      requests.observe({ endpoint, status: String(status) }, seconds),
-    turned: (outcome: string) => turns.inc({ outcome }),
-    signedIn: (outcome: string) => signIns.inc({ outcome }),
-    text: () => registry.metrics(),
-    contentType: registry.contentType,
+    registry,
+    requests: new prometheus.Histogram({
+      name: "keyturn_http_request_seconds",
+      help: "Time from the request's arrival to its answer, by endpoint and status.",
+      labelNames: ["endpoint", "status"],
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
+      registers,
+    }),
+    turns: new prometheus.Counter({
+      name: "keyturn_turns_total",
+      help: "Refresh tokens presented, by outcome.",
+      labelNames: ["outcome"],
+      registers,
+    }),
+    signIns: new prometheus.Counter({
+      name: "keyturn_sign_ins_total",
+      help: "Sign-ins tried, by outcome.",
+      labelNames: ["outcome"],
+      registers,
+    }),
   };
 }

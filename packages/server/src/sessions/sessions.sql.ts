@@ -54,19 +54,22 @@ export function selectSession(id: Id): Sql {
 
 export interface SessionFilter {
   userId?: Id | undefined;
-  /** Only sessions that have not ended at this time, by revocation or by their absolute end. */
-  aliveAt?: number | undefined;
+  /** Only sessions that are not over: not revoked, not at their absolute end, used since then. */
+  alive?: { readonly at: number; readonly usedSince: number } | undefined;
   before?: Id | undefined;
   rows: number;
 }
 
 /** The newest first. */
-export function selectSessions({ userId, aliveAt, before, rows }: SessionFilter): Sql {
+export function selectSessions({ userId, alive, before, rows }: SessionFilter): Sql {
   const ofUser = userId === undefined ? sql`1 = 1` : sql`user_id = ${idToBytes(userId)}`;
-  const alive = aliveAt === undefined ? sql`1 = 1` : sql`revoked_at IS NULL AND expires_at > ${aliveAt}`;
+  const living =
+    alive === undefined
+      ? sql`1 = 1`
+      : sql`revoked_at IS NULL AND expires_at > ${alive.at} AND last_used_at > ${alive.usedSince}`;
   const older = before === undefined ? sql`1 = 1` : sql`id < ${idToBytes(before)}`;
   return sql`
-    SELECT ${columns} FROM sessions WHERE ${ofUser} AND ${alive} AND ${older} ORDER BY id DESC LIMIT ${rows}`;
+    SELECT ${columns} FROM sessions WHERE ${ofUser} AND ${living} AND ${older} ORDER BY id DESC LIMIT ${rows}`;
 }
 
 /**

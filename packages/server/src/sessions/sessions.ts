@@ -82,7 +82,7 @@ interface Dependencies {
   readonly refreshTokens: RefreshTokens;
   readonly settings: Pick<Settings, "appIdleSeconds" | "appAbsoluteSeconds">;
   /** Called after a commit that ended sessions. */
-  readonly onEnded: () => void;
+  readonly onEnded: () => Promise<void>;
 }
 
 export function createSessions({ database, clock, refreshTokens, settings, onEnded }: Dependencies) {
@@ -99,7 +99,8 @@ export function createSessions({ database, clock, refreshTokens, settings, onEnd
     };
     const [ended] = await database.batch(endStatements({ which, at, reason: by.reason, event }));
     const count = ended?.changes ?? 0;
-    if (count > 0) onEnded();
+    // Before the caller is told: what follows the feed in this process knows it by then.
+    if (count > 0) await onEnded();
     return count;
   }
 
@@ -207,13 +208,12 @@ export function createSessions({ database, clock, refreshTokens, settings, onEnd
       const rows = await database.all<SessionRow>(
         selectSessions({
           userId: filter.userId,
-          aliveAt: filter.alive ? now : undefined,
+          alive: filter.alive ? { at: now, usedSince: now - settings.appIdleSeconds * 1000 } : undefined,
           before: filter.before,
           rows: Math.min(filter.rows ?? limits.pageRowsMax, limits.pageRowsMax),
         }),
       );
-      const sessions = rows.map(fromRow);
-      return filter.alive ? sessions.filter((session) => session.idleEndsAt > now) : sessions;
+      return rows.map(fromRow);
     },
 
     /** Whether a session is over, by whatever cause. */

@@ -32,7 +32,7 @@ export function buildSessions(database: Database, change: Partial<TurnSettings> 
     clock,
     refreshTokens,
     settings: { ...settings, ...change },
-    onEnded: () => void revocations.wake(),
+    onEnded: () => revocations.wake(),
     attemptDigestKey: (id: number) => secrets.key("attempt-key", id),
     log,
   };

@@ -60,7 +60,7 @@ export interface TurningDependencies {
   readonly attemptDigestKey: (keyId: number) => KeyObject;
   readonly settings: Pick<Settings, "refreshGraceSeconds" | "appIdleSeconds" | "restoreWindowUntil">;
   /** Called after a commit that ended a session. */
-  readonly onEnded: () => void;
+  readonly onEnded: () => Promise<void>;
   readonly log: { warn(detail: object, message: string): void };
 }
 

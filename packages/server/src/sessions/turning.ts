@@ -121,7 +121,7 @@ export function createTurning(dependencies: TurningDependencies) {
       const outcome = group.outcomes[index];
       if (outcome !== undefined) resolve(outcome);
     }
-    if (group.reusedBy !== undefined) onEnded();
+    if (group.reusedBy !== undefined) void onEnded();
   }
 
   /** What a refresh token would be worth, without using it. */

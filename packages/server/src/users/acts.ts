@@ -37,6 +37,8 @@ export async function actAndEnd(
 ): Promise<boolean> {
   const { statements, ending } = act;
   const results = await database.batch([...statements, ...ending]);
-  if (results.slice(statements.length).some((result) => result.changes > 0)) sessions.announceEnded();
+  if (results.slice(statements.length).some((result) => result.changes > 0)) {
+    await sessions.announceEnded();
+  }
   return results[0]?.changes === 1;
 }

@@ -28,7 +28,7 @@ export async function openUsers() {
     clock,
     refreshTokens: createRefreshTokens(createSecrets([Buffer.alloc(32, 2)]).refreshKeys),
     settings: { appIdleSeconds: 86_400, appAbsoluteSeconds: 864_000 },
-    onEnded: () => {
+    onEnded: async () => {
       announced.count += 1;
     },
   });
