@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { systemClock } from "./primitives/clock.ts";
 import { limits } from "./primitives/limits.ts";
 
 /** Algorithms that sign tokens here. RFC 7518 §3.1, RFC 8037 (EdDSA), RFC 9964 (ML-DSA). */
@@ -194,6 +195,9 @@ export class WrongSetting extends Error {
   override readonly name = "WrongSetting";
 }
 
+/** While it is open, a leaked tag key is enough to take over sessions: nobody should forget it open. */
+const RESTORE_WINDOW_MS_MAX = 48 * 60 * 60 * 1000;
+
 /** Settings with what depends on other settings filled in. */
 export interface ResolvedSettings extends Settings {
   readonly issuer: string;
@@ -216,6 +220,15 @@ export function parseSettings(
   if (settings.appIdleSeconds > settings.appAbsoluteSeconds) {
     throw new WrongSetting(
       `${nameOf("appIdleSeconds")} is ${settings.appIdleSeconds}, more than ${nameOf("appAbsoluteSeconds")} (${settings.appAbsoluteSeconds}); it takes at most that.`,
+    );
+  }
+  const { restoreWindowUntil } = settings;
+  if (
+    restoreWindowUntil !== undefined &&
+    Date.parse(restoreWindowUntil) > systemClock.now() + RESTORE_WINDOW_MS_MAX
+  ) {
+    throw new WrongSetting(
+      `${nameOf("restoreWindowUntil")} is ${restoreWindowUntil}; it takes ${settingNotes.restoreWindowUntil.takes}.`,
     );
   }
   const issuer = settings.issuer ?? `http://localhost:${settings.port}`;

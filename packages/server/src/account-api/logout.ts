@@ -6,7 +6,7 @@ import { refusedTurn } from "./refresh.ts";
 import { FIRST_PARTY_CLIENT } from "./tokens.ts";
 
 const body = z.object({
-  refreshToken: z.string().optional(),
+  refreshToken: z.string().max(8192).optional(),
   everywhere: z.boolean().optional(),
 });
 

@@ -216,3 +216,15 @@ test("two settings files in one folder are refused: which one counts would be a 
   const files = { "keyturn.config.json": "{}", "keyturn.config.ts": "export default {};" };
   assert.match(await wrong({ files }), /^There are two settings files/);
 });
+
+test("restoreWindowUntil reaches at most 48 hours ahead: nobody should forget it open", async () => {
+  const at = (hours: number) => new Date(Date.now() + hours * 3_600_000).toISOString();
+  const file = (until: string) => ({
+    files: { "keyturn.config.json": JSON.stringify({ restoreWindowUntil: until }) },
+  });
+  assert.match(
+    await wrong(file(at(49))),
+    /^restoreWindowUntil is .*; it takes a time like .*, at most 48 hours ahead\.$/,
+  );
+  await assert.rejects(wrong(file(at(47))));
+});

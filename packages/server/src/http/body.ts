@@ -93,7 +93,7 @@ function parse(text: string): unknown {
   } catch {
     throw new Refusal("invalid_json");
   }
-  if (hasRepeatedMember(text)) {
+  if (hasRepeatedMember(text, value)) {
     // RFC 8259 §4: what a repeated name means differs from parser to parser, so one in front of us may have
     // checked another value than the one that we would use.
     throw new Refusal("invalid_request", {
@@ -103,22 +103,35 @@ function parse(text: string): unknown {
   return value;
 }
 
-const STRUCTURE = /"(?:[^"\\]|\\.)*"(\s*:)?|[{}[\]]/g;
-
-/** Whether the outermost object of a valid JSON text names a member twice. */
-export function hasRepeatedMember(text: string): boolean {
-  const names = new Set<string>();
+/**
+ * Whether the outermost object of a JSON text, which was parsed to `value`, names a member twice: then the text has
+ * more names than the value. Strings are stepped over as a whole, so nothing inside them counts.
+ */
+export function hasRepeatedMember(text: string, value: unknown): boolean {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
   let depth = 0;
-  for (const [token, colon] of text.matchAll(STRUCTURE)) {
-    if (token === "{" || token === "[") depth++;
-    else if (token === "}" || token === "]") depth--;
-    else if (colon !== undefined && depth === 1) {
-      const name: string = JSON.parse(token.slice(0, -colon.length));
-      if (names.has(name)) return true;
-      names.add(name);
-    }
+  let names = 0;
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at];
+    if (character === "{" || character === "[") depth++;
+    else if (character === "}" || character === "]") depth--;
+    else if (character === ":" && depth === 1) names++;
+    else if (character === '"') at = endOfString(text, at);
   }
-  return false;
+  return names !== Object.keys(value).length;
+}
+
+/** Where the string that begins at `from` ends. The text is known to be valid JSON. */
+function endOfString(text: string, from: number): number {
+  let end = text.indexOf('"', from + 1);
+  while (isEscaped(text, end)) end = text.indexOf('"', end + 1);
+  return end;
+}
+
+function isEscaped(text: string, at: number): boolean {
+  let backslashes = 0;
+  while (text[at - 1 - backslashes] === "\\") backslashes++;
+  return backslashes % 2 === 1;
 }
 
 function check(schema: z.ZodType, value: unknown): unknown {

@@ -3,7 +3,7 @@ import { insertEvent } from "../audit/audit.sql.ts";
 import type { AuditEvent } from "../audit/events.ts";
 import type { Settings } from "../config.ts";
 import { idFromBytes, newId } from "../primitives/id.ts";
-import type { Database, Sql } from "../storage/database.ts";
+import type { Database, Sql, Statement } from "../storage/database.ts";
 import type { RefreshTokenParts, RefreshTokens } from "../tokens/refresh-token.ts";
 import { endStatements } from "./end.ts";
 import { decodeRecent, encodeRecent } from "./recent.ts";
@@ -82,9 +82,9 @@ export interface Group {
   readonly rows: TurnRow[];
   outcomes: TurnOutcome[];
   /** What changes the session's row; the first one's `changes` says whether the decisions still held. */
-  rowStatements: Sql[];
+  rowStatements: Statement[];
   /** What follows from that, on other tables. */
-  laterStatements: Sql[];
+  laterStatements: Statement[];
   /** The request that showed the theft, when one did. */
   reusedBy: Waiting | undefined;
   /** The request whose newer generation was adopted, in a restore window. */

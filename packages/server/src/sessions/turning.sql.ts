@@ -1,4 +1,6 @@
 import sql, { type Sql } from "sql-template-tag";
+import type { Statement } from "../storage/database.ts";
+import { prepared } from "../storage/prepared.ts";
 
 export interface TurnRow {
   id: Uint8Array;
@@ -19,13 +21,19 @@ export interface TurnRow {
 }
 
 /** One row a role of the user (one with a null when there is none): both engines say that alike. */
-export function selectForTurn(sessionId: Uint8Array): Sql {
-  return sql`
-    SELECT s.id, s.user_id, s.client_id, s.scope, s.amr, s.dpop_thumbprint, s.authenticated_at, s.last_used_at,
-      s.expires_at, s.generation, s.digest, s.recent, s.revoked_at, s.end_reason, r.role
-    FROM sessions s LEFT JOIN user_roles r ON r.user_id = s.user_id
-    WHERE s.id = ${sessionId}`;
+const select = prepared(sql`
+  SELECT s.id, s.user_id, s.client_id, s.scope, s.amr, s.dpop_thumbprint, s.authenticated_at, s.last_used_at,
+    s.expires_at, s.generation, s.digest, s.recent, s.revoked_at, s.end_reason, r.role
+  FROM sessions s LEFT JOIN user_roles r ON r.user_id = s.user_id
+  WHERE s.id = ${null}`);
+
+export function selectForTurn(sessionId: Uint8Array): Statement {
+  return select(sessionId);
 }
+
+const update = prepared(sql`
+  UPDATE sessions SET generation = ${null}, digest = ${null}, recent = ${null}, last_used_at = ${null}, ip = ${null}
+  WHERE id = ${null} AND generation = ${null} AND digest = ${null} AND revoked_at IS NULL`);
 
 /**
  * The turn itself. Exactly one of any number of racing requests, over any number of processes, changes the row:
@@ -35,12 +43,18 @@ export function updateTurned(turned: {
   sessionId: Uint8Array;
   from: { generation: number; digest: Uint8Array };
   to: { generation: number; digest: Uint8Array; recent: Uint8Array; lastUsedAt: number; ip: string | null };
-}): Sql {
+}): Statement {
   const { sessionId, from, to } = turned;
-  return sql`
-    UPDATE sessions SET generation = ${to.generation}, digest = ${to.digest}, recent = ${to.recent},
-      last_used_at = ${to.lastUsedAt}, ip = ${to.ip}
-    WHERE id = ${sessionId} AND generation = ${from.generation} AND digest = ${from.digest} AND revoked_at IS NULL`;
+  return update(
+    to.generation,
+    to.digest,
+    to.recent,
+    to.lastUsedAt,
+    to.ip,
+    sessionId,
+    from.generation,
+    from.digest,
+  );
 }
 
 export function hasDigest(sessionId: Uint8Array, digest: Uint8Array): Sql {

@@ -4,6 +4,9 @@ import type { Clock } from "../primitives/clock.ts";
 /** A statement with its parameters. Written in `*.sql.ts` only; other files hand it on. */
 export type { Sql };
 
+/** What an engine needs of a statement. `prepared` makes one whose text is not put together anew at every use. */
+export type Statement = Pick<Sql, "sql" | "text" | "values">;
+
 export type Engine = "sqlite" | "postgres";
 
 /** What a column holds. Times are whole milliseconds; booleans are 0 and 1; ids and digests are bytes. */
@@ -19,13 +22,13 @@ export interface Result {
 }
 
 export interface Reader {
-  all<R = Row>(statement: Sql): Promise<R[]>;
-  one<R = Row>(statement: Sql): Promise<R | undefined>;
+  all<R = Row>(statement: Statement): Promise<R[]>;
+  one<R = Row>(statement: Statement): Promise<R | undefined>;
 }
 
 export interface Transaction extends Reader {
   /** Runs a statement that changes rows, and says how many it changed. */
-  run(statement: Sql): Promise<number>;
+  run(statement: Statement): Promise<number>;
 }
 
 /**
@@ -40,12 +43,12 @@ export interface Database extends Reader {
   /** The database's clock where it has one (PostgreSQL), so that nodes with wrong clocks agree. */
   readonly clock: Clock;
   /** Several reads in one trip, each seeing what is committed. Rows of each, in order. */
-  each<R = Row>(statements: readonly Sql[]): Promise<R[][]>;
+  each<R = Row>(statements: readonly Statement[]): Promise<R[][]>;
   /**
    * All statements in one transaction and one trip to the engine: all of them happen, or none.
    * A statement that changes nothing (its condition no longer holds) is not a failure: look at `changes`.
    */
-  batch(statements: readonly Sql[]): Promise<Result[]>;
+  batch(statements: readonly Statement[]): Promise<Result[]>;
   /**
    * A transaction whose later statements depend on the answers of earlier ones. Await nothing but `tx` inside.
    * It may run again from the start when the engine asks for that (serialization, deadlock): no side effects.

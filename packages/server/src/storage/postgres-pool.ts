@@ -1,6 +1,5 @@
 import pg from "pg";
-import type { Sql } from "sql-template-tag";
-import { DatabaseUnavailable, type Result, type Row, type Value } from "./database.ts";
+import { DatabaseUnavailable, type Result, type Row, type Statement, type Value } from "./database.ts";
 import { postgresError, TransactionConflict } from "./postgres-errors.ts";
 import { parametersOf } from "./statement-text.ts";
 
@@ -30,7 +29,7 @@ export interface PostgresConnection {
    * Sends all in one flush and waits for all answers: one trip.
    * @throws the first error, after the last answer has come
    */
-  pipeline(statements: readonly (Sql | string)[], options?: { patient?: boolean }): Promise<Result[]>;
+  pipeline(statements: readonly (Statement | string)[], options?: { patient?: boolean }): Promise<Result[]>;
 }
 
 export interface PostgresPool {
@@ -133,7 +132,10 @@ function connectionOf(
   };
 }
 
-function queryOf(statement: Sql | string, nameOf: (text: string) => string | undefined): pg.QueryConfig {
+function queryOf(
+  statement: Statement | string,
+  nameOf: (text: string) => string | undefined,
+): pg.QueryConfig {
   if (typeof statement === "string") return { text: statement };
   const text = statement.text;
   const name = nameOf(text);

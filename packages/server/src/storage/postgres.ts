@@ -1,8 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
-import type { Sql } from "sql-template-tag";
 import type { Clock } from "../primitives/clock.ts";
 import { randomBytes } from "../primitives/random.ts";
-import { type Database, DatabaseUnavailable, type Row } from "./database.ts";
+import { type Database, DatabaseUnavailable, type Row, type Statement } from "./database.ts";
 import { startPostgresClock } from "./postgres-clock.ts";
 import { TransactionConflict } from "./postgres-errors.ts";
 import {
@@ -47,7 +46,7 @@ function databaseOf({ pool, clock, stop }: { pool: PostgresPool; clock: Clock; s
     return pool.use(work);
   }
 
-  async function each<R>(statements: readonly Sql[]): Promise<R[][]> {
+  async function each<R>(statements: readonly Statement[]): Promise<R[][]> {
     for (const statement of statements) assertReads(statement.text);
     if (statements.length === 0) return [];
     const results = await use((connection) => connection.pipeline(statements));
@@ -58,8 +57,8 @@ function databaseOf({ pool, clock, stop }: { pool: PostgresPool; clock: Clock; s
     engine: "postgres",
     clock,
     each,
-    all: async <R = Row>(statement: Sql) => (await each<R>([statement]))[0] ?? [],
-    one: async <R = Row>(statement: Sql) => (await each<R>([statement]))[0]?.[0],
+    all: async <R = Row>(statement: Statement) => (await each<R>([statement]))[0] ?? [],
+    one: async <R = Row>(statement: Statement) => (await each<R>([statement]))[0]?.[0],
     batch: (statements) =>
       retrying(() =>
         use(async (connection) => {

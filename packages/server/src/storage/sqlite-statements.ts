@@ -1,5 +1,4 @@
-import type { Sql } from "sql-template-tag";
-import type { Value } from "./database.ts";
+import type { Statement, Value } from "./database.ts";
 import { parametersOf } from "./statement-text.ts";
 
 /**
@@ -27,7 +26,7 @@ export interface TextAndParameters {
 const TEXTS_MAX = 1000;
 
 /** @throws {TypeError} for a parameter that does not go into a column; nothing is remembered then */
-export function createStatementEncoder(): (statements: readonly Sql[]) => EncodedStatements {
+export function createStatementEncoder(): (statements: readonly Statement[]) => EncodedStatements {
   const known = new Map<string, number>();
   let last = 0;
   return (statements) => {
@@ -51,7 +50,7 @@ export function createStatementEncoder(): (statements: readonly Sql[]) => Encode
   };
 }
 
-function pack(statements: readonly Sql[]): Pick<EncodedStatements, "values" | "byteLengths" | "bytes"> {
+function pack(statements: readonly Statement[]): Pick<EncodedStatements, "values" | "byteLengths" | "bytes"> {
   const values: (Value | undefined)[] = [];
   const blobs: Uint8Array[] = [];
   const byteLengths: number[] = [];

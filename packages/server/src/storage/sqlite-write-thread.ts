@@ -1,6 +1,5 @@
 import { Worker } from "node:worker_threads";
-import type { Sql } from "sql-template-tag";
-import { DatabaseUnavailable, type Result } from "./database.ts";
+import { DatabaseUnavailable, type Result, type Statement } from "./database.ts";
 import { type Failure, type Reply, type Request, resultsOf, type WriterMessage } from "./sqlite-protocol.ts";
 import { createStatementEncoder } from "./sqlite-statements.ts";
 import { StatementFailed } from "./statement-failed.ts";
@@ -8,9 +7,9 @@ import { StatementFailed } from "./statement-failed.ts";
 /** The calling thread's end of the writing thread: sends requests, hands out replies. It lives until it dies once. */
 export interface WriteThread {
   /** All statements in one transaction, one message there and one back. */
-  batch(statements: readonly Sql[]): Promise<Result[]>;
+  batch(statements: readonly Statement[]): Promise<Result[]>;
   /** One statement inside the transaction opened by `send("begin")`. */
-  run(statement: Sql): Promise<Result>;
+  run(statement: Statement): Promise<Result>;
   send(kind: "begin" | "commit" | "rollback"): Promise<void>;
   /** Closes the file and ends the thread, after everything that was asked for before. */
   close(): Promise<void>;
@@ -36,7 +35,7 @@ export async function startWriteThread(options: {
   const worker = new Worker(new URL(MODULE, import.meta.url), {
     name: "keyturn sqlite writer",
     workerData: { path: options.path },
-    resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 8 },
+    resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 2 },
   });
   await opened(worker);
   const replies = createReplies(worker);

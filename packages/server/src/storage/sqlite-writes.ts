@@ -1,5 +1,4 @@
-import type { Sql } from "sql-template-tag";
-import { DatabaseUnavailable, type Result, type Transaction } from "./database.ts";
+import { DatabaseUnavailable, type Result, type Statement, type Transaction } from "./database.ts";
 import { startWriteThread, type WriteThread } from "./sqlite-write-thread.ts";
 import { followCallback } from "./transaction-callback.ts";
 
@@ -9,7 +8,7 @@ const WRITES_WAITING_MAX = 20_000;
 const RESTART_MS = 1_000;
 
 export interface Writes {
-  batch(statements: readonly Sql[]): Promise<Result[]>;
+  batch(statements: readonly Statement[]): Promise<Result[]>;
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
   /** Waits for the writes that were asked for, then ends the thread. */
   close(): Promise<void>;

@@ -1,8 +1,7 @@
 import { chmodSync, closeSync, mkdirSync, openSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import type { Sql } from "sql-template-tag";
 import type { Clock } from "../primitives/clock.ts";
-import { type Database, DatabaseUnavailable, type Row } from "./database.ts";
+import { type Database, DatabaseUnavailable, type Row, type Statement } from "./database.ts";
 import { openSqliteConnection, type SqliteConnection, sqliteFailure } from "./sqlite-connection.ts";
 import { openWrites, type Writes } from "./sqlite-writes.ts";
 import { StatementFailed } from "./statement-failed.ts";
@@ -50,7 +49,7 @@ function databaseOf(parts: {
   let reader: SqliteConnection | undefined = parts.reader;
   let closed = false;
 
-  function read(statement: Sql): Row[] {
+  function read(statement: Statement): Row[] {
     if (closed) throw new DatabaseUnavailable("The database is closed");
     const text = statement.sql;
     assertReads(text);
@@ -70,9 +69,10 @@ function databaseOf(parts: {
   return {
     engine: "sqlite",
     clock,
-    all: async <R>(statement: Sql) => read(statement) as R[],
-    one: async <R>(statement: Sql) => read(statement)[0] as R | undefined,
-    each: async <R>(statements: readonly Sql[]) => statements.map((statement) => read(statement) as R[]),
+    all: async <R>(statement: Statement) => read(statement) as R[],
+    one: async <R>(statement: Statement) => read(statement)[0] as R | undefined,
+    each: async <R>(statements: readonly Statement[]) =>
+      statements.map((statement) => read(statement) as R[]),
     batch: (statements) => writes.batch(statements),
     transaction: (work) => writes.transaction(work),
     async close() {

@@ -1,5 +1,4 @@
-import type { Sql } from "sql-template-tag";
-import type { Value } from "./database.ts";
+import type { Statement, Value } from "./database.ts";
 
 const READS = /^(?:\s|--[^\n]*\n|\()*(?:SELECT|WITH|VALUES)\b/i;
 
@@ -18,7 +17,7 @@ export function assertReads(text: string): void {
  * The parameters of a statement, after a look at their types: what one engine would quietly take and the other
  * refuse (undefined, booleans, dates, numbers that no longer count exactly) is refused on both.
  */
-export function parametersOf(statement: Sql): Value[] {
+export function parametersOf(statement: Statement): Value[] {
   const values = statement.values as unknown[];
   for (let i = 0; i < values.length; i++) {
     const value = values[i];

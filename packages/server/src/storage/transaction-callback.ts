@@ -1,5 +1,4 @@
-import type { Sql } from "sql-template-tag";
-import type { Result, Transaction } from "./database.ts";
+import type { Result, Statement, Transaction } from "./database.ts";
 
 /** How long an open transaction waits for the next statement of its callback before it is rolled back. */
 const TRANSACTION_IDLE_MS = 10_000;
@@ -12,7 +11,7 @@ const TRANSACTION_IDLE_MS = 10_000;
  * committed (PostgreSQL would not). A callback that waits for something else is cut off: it holds up other writers.
  */
 export async function followCallback<T>(
-  execute: (statement: Sql) => Promise<Result>,
+  execute: (statement: Statement) => Promise<Result>,
   work: (tx: Transaction) => Promise<T>,
 ): Promise<T> {
   let over: Error | undefined;
@@ -30,7 +29,7 @@ export async function followCallback<T>(
     reject(over);
   }
 
-  async function run(statement: Sql): Promise<Result> {
+  async function run(statement: Statement): Promise<Result> {
     if (over !== undefined) throw over;
     running += 1;
     try {
@@ -48,8 +47,8 @@ export async function followCallback<T>(
     const value = await Promise.race([
       ended,
       work({
-        all: async <R>(statement: Sql) => (await run(statement)).rows as R[],
-        one: async <R>(statement: Sql) => (await run(statement)).rows[0] as R | undefined,
+        all: async <R>(statement: Statement) => (await run(statement)).rows as R[],
+        one: async <R>(statement: Statement) => (await run(statement)).rows[0] as R | undefined,
         run: async (statement) => (await run(statement)).changes,
       }),
     ]);
