@@ -36,7 +36,7 @@ export type KeySetParts = {
 };
 
 /** Most keys a set may hold. */
-export const keysMax = 100;
+const keysMax = 100;
 // A token without `kid` costs a verification for each key that fits: the work one token can cause stays bounded.
 const candidatesMax = 10;
 const unknownKeyPauseMs = 10_000;

@@ -30,7 +30,7 @@ export type Revocations = {
 type Mark = { isEnded: boolean; before: number; softBefore: number; until: number };
 
 /** Most entries held, for memory. */
-export const entriesMax = 1_000_000;
+const entriesMax = 1_000_000;
 const forgetEverySeconds = 60;
 
 /** What the guard knows to be taken back; bounded by `until`, and by `entriesMax` on top. */

@@ -26,7 +26,7 @@ export const loginReply = tokenReply.extend({
   user: userReply,
 });
 
-export const sessionReply = z.object({
+const sessionReply = z.object({
   id: z.uuid(),
   current: z.boolean().describe("The session of the access token that asks"),
   client: z.string(),

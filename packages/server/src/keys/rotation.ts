@@ -32,7 +32,7 @@ export interface RotationRequest {
   readonly immediately: boolean;
 }
 
-export type Rotation = ReturnType<typeof createRotation>;
+type Rotation = ReturnType<typeof createRotation>;
 
 /** Thrown inside a transaction to undo it: someone else changed the keys first. */
 class ChangedElsewhere extends Error {
