@@ -27,7 +27,7 @@ const violations: readonly [wall: string, file: string, text: string][] = [
   ["floor-5-imports-upward", `${server}/jobs/up.ts`, value("../app.ts")],
   ["floor-3-imports-upward", `${server}/http/up.ts`, value("../oauth/token.ts")],
   ["floor-1-neighbour-of-observability", `${server}/observability/x.ts`, value("../storage/database.ts")],
-  ["floor-2-neighbour-of-sessions", `${server}/sessions/x.ts`, value("../tokens/tokens.ts")],
+  ["floor-2-neighbour-of-sessions", `${server}/sessions/x.ts`, value("../users/users.ts")],
   ["floor-2-neighbour-of-clients", `${server}/clients/x.ts`, value("../users/users.ts")],
   ["floor-4-neighbour-of-pages", `${server}/pages/x.ts`, value("../oauth/token.ts")],
   ["floor-4-neighbour-of-oauth", `${server}/oauth/x.ts`, value("../account-api/login.ts")],

@@ -1,12 +1,13 @@
 import { z } from "zod";
 import type { Answer, Endpoint, EndpointRequest } from "../http/endpoint.ts";
+import { limits } from "../primitives/limits.ts";
 import type { Session, Sessions } from "../sessions/sessions.ts";
 import type { Turning } from "../sessions/turning.ts";
 import { refusedTurn } from "./refresh.ts";
 import { FIRST_PARTY_CLIENT } from "./tokens.ts";
 
 const body = z.object({
-  refreshToken: z.string().max(8192).optional(),
+  refreshToken: z.string().max(limits.refreshTokenCharactersMax).optional(),
   everywhere: z.boolean().optional(),
 });
 

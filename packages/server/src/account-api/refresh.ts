@@ -12,7 +12,7 @@ import type { AccessTokens } from "../tokens/access-token.ts";
 import { tokenReply } from "./schemas.ts";
 import { FIRST_PARTY_CLIENT, mintFor, secondsUntil } from "./tokens.ts";
 
-const body = z.object({ refreshToken: z.string().max(8192) });
+const body = z.object({ refreshToken: z.string().max(limits.refreshTokenCharactersMax) });
 // RFC 9110 §5.3: a header that is sent twice arrives as one, joined by a comma. Two keys are not one.
 const ATTEMPT_KEY = new RegExp(`^[ -+\\--~]{1,${limits.attemptKeyCharactersMax}}$`);
 

@@ -273,7 +273,8 @@ const crashes: readonly Crash[] = [
 ];
 
 for (const { name, code, line, isOfDatabase, prepare } of crashes) {
-  const skip = testEngine !== "sqlite" && isOfDatabase !== true;
+  const skip =
+    testEngine !== "sqlite" && isOfDatabase !== true && "it never comes to the database: run once, on SQLite";
   test(`a start that cannot be is one line and exit code ${code}: ${name}`, { skip }, () =>
     inPlace({}, async (place) => {
       const { environment = {}, args = [] } = (await prepare(place)) ?? {};
@@ -310,7 +311,7 @@ test("a taken port is told before anything is made", () =>
 
 test(
   "without a settings file the data folder holds all, for its owner alone",
-  { skip: testEngine !== "sqlite" },
+  { skip: testEngine !== "sqlite" && "it is about the SQLite file" },
   () =>
     inPlace({}, async (place) => {
       const folder = join(place.folder, "fresh");

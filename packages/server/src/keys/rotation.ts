@@ -32,8 +32,6 @@ export interface RotationRequest {
   readonly immediately: boolean;
 }
 
-type Rotation = ReturnType<typeof createRotation>;
-
 /** Thrown inside a transaction to undo it: someone else changed the keys first. */
 class ChangedElsewhere extends Error {
   override readonly name = "ChangedElsewhere";

@@ -10,6 +10,8 @@ export const limits = {
   deviceCharactersMax: 200,
   userAgentCharactersMax: 300,
   passwordBytesMax: 1024,
+  /** What is taken for a refresh token: also the longer kinds, so that whoever sends one is told what it is. */
+  refreshTokenCharactersMax: 1500,
   /** An `Idempotency-Key` header; a longer one is refused. */
   attemptKeyCharactersMax: 200,
   rolesPerUserMax: 50,
