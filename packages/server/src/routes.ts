@@ -45,7 +45,10 @@ export function createRouter(dependencies: Dependencies): Hono<Env> {
   const common = commonHeaders(settings.issuer);
   const app = new Hono<Env>();
   for (const endpoint of endpoints) {
-    app.on(endpoint.method, endpoint.path, (context) => serve({ context, endpoint, common, dependencies }));
+    const headers = headersOf(endpoint, common);
+    app.on(endpoint.method, endpoint.path, (context) =>
+      serve({ context, endpoint, common, headers, dependencies }),
+    );
   }
   const methods = new Map<string, string[]>();
   for (const { method, path } of endpoints) methods.set(path, [...(methods.get(path) ?? []), method]);
@@ -67,16 +70,18 @@ interface Serving {
   readonly context: Context<Env>;
   readonly endpoint: Endpoint;
   readonly common: Readonly<Record<string, string>>;
+  /** Of an answer in JSON. */
+  readonly headers: Readonly<Record<string, string>>;
   readonly dependencies: Dependencies;
 }
 
 async function serve(serving: Serving): Promise<Response> {
-  const { context, endpoint, common, dependencies } = serving;
+  const { context, endpoint, common, headers, dependencies } = serving;
   const started = performance.now();
   let response: Response;
   try {
     const answer = await dependencies.traffic.through(() => handle(serving));
-    response = respond(context.req.method === "HEAD" ? headOf(answer) : answer, endpoint, common);
+    response = respond(context.req.method === "HEAD" ? headOf(answer) : answer, headers);
   } catch (error) {
     response = refuse(context, { refusal: asRefusal(error, { endpoint, log: dependencies.log }), common });
   }
@@ -89,8 +94,8 @@ async function handle({ context, endpoint, dependencies }: Serving): Promise<Ans
   const { authentication, settings } = dependencies;
   const header = (name: string) => req.header(name);
   const { incoming, remoteAddress } = context.env ?? {};
-  const request: EndpointRequest = {
-    body: undefined,
+  const request = {
+    body: undefined as unknown,
     path: endpoint.path.includes(":") ? req.param() : {},
     query: endpoint.query === undefined ? {} : singleQuery(req.queries()),
     header,
@@ -100,21 +105,17 @@ async function handle({ context, endpoint, dependencies }: Serving): Promise<Ans
       trustedProxies: settings.trustedProxies,
     }),
     userAgent: header("user-agent")?.slice(0, limits.userAgentCharactersMax),
-    // Asked for only by those who stream: making it costs more than all the rest here.
-    get signal() {
-      return req.raw.signal;
-    },
+    signal: () => req.raw.signal,
+    session: undefined as Session | undefined,
+    resource: undefined as Client | undefined,
   };
   // Access before body: a stranger's body is not even read where only users may call.
-  const session = endpoint.access === "user" ? await authentication.user(request) : undefined;
-  const resource = endpoint.access === "resource" ? await authentication.resource(request) : undefined;
-  const body =
-    endpoint.body === undefined
-      ? undefined
-      : await readJsonBody(req.raw, endpoint.body, endpoint.bodyOptional === true);
-  return endpoint.handle(
-    Object.assign(request, { body, session, resource }) as UserRequest<never> & ResourceRequest<never>,
-  );
+  if (endpoint.access === "user") request.session = await authentication.user(request);
+  if (endpoint.access === "resource") request.resource = await authentication.resource(request);
+  if (endpoint.body !== undefined) {
+    request.body = await readJsonBody(req.raw, endpoint.body, endpoint.bodyOptional === true);
+  }
+  return endpoint.handle(request as UserRequest<never> & ResourceRequest<never>);
 }
 
 /** @throws Refusal invalid_request for a parameter that is repeated, so that no two readers can differ. */
@@ -136,19 +137,26 @@ function headOf(answer: Answer): Answer {
   return rest;
 }
 
-function respond(answer: Answer, endpoint: Endpoint, common: Readonly<Record<string, string>>): Response {
-  const headers: Record<string, string> = {
+/** Put together once an endpoint: an answer takes a copy. */
+function headersOf(endpoint: Endpoint, common: Readonly<Record<string, string>>): Record<string, string> {
+  return {
     ...common,
     "Cache-Control": endpoint.cache ?? "no-store",
     ...(endpoint.anyOrigin === true ? { "Access-Control-Allow-Origin": "*" } : {}),
-    ...answer.headers,
+    "Content-Type": "application/json",
   };
-  if (answer.stream !== undefined) return new Response(answer.stream, { status: answer.status, headers });
+}
+
+function respond(answer: Answer, base: Readonly<Record<string, string>>): Response {
+  const { status } = answer;
   if (answer.json !== undefined) {
-    headers["Content-Type"] = "application/json";
-    return new Response(JSON.stringify(answer.json), { status: answer.status, headers });
+    return new Response(JSON.stringify(answer.json), { status, headers: { ...base, ...answer.headers } });
   }
-  return new Response(answer.text ?? null, { status: answer.status, headers });
+  const { "Content-Type": _, ...rest } = base;
+  return new Response(answer.stream ?? answer.text ?? null, {
+    status,
+    headers: { ...rest, ...answer.headers },
+  });
 }
 
 function refuse(

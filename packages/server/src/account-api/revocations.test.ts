@@ -292,7 +292,7 @@ test("a reader who takes nothing is cut off, and what waits for it is bounded", 
   assert.ok(endpoint);
   const { signal } = new AbortController();
   const header = (name: string) => (name === "accept" ? "text/event-stream" : undefined);
-  const { stream } = await endpoint.handle({ header, signal } as never);
+  const { stream } = await endpoint.handle({ header, signal: () => signal } as never);
   assert.ok(stream);
   assert.equal(revocations.followers(), before + 1);
   let acts = 0;

@@ -40,7 +40,7 @@ export function revocationsEndpoint({ revocations }: { revocations: Revocations 
       // Some proxies collect a response before they pass it on, unless they are told not to.
       "X-Accel-Buffering": "no",
     };
-    return { status: 200, stream: eventStream({ revocations, position, signal: request.signal }), headers };
+    return { status: 200, stream: eventStream({ revocations, position, signal: request.signal() }), headers };
   }
 
   return {

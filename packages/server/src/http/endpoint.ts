@@ -14,8 +14,8 @@ export interface EndpointRequest<Body = unknown> {
   /** The address that the request came from, behind as many proxies as the settings trust. */
   readonly ip: string | undefined;
   readonly userAgent: string | undefined;
-  /** Aborted when the caller is gone. */
-  readonly signal: AbortSignal;
+  /** Aborted when the caller is gone. A function, for most endpoints never ask and making one is dear. */
+  signal(): AbortSignal;
 }
 
 /** A request with a good access token of a session that is not over. */

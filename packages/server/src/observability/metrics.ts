@@ -39,8 +39,11 @@ export function createMetrics(gauges: { feedReaders(): number }) {
 
   setTimeout(() => void load(), LOAD_AFTER_MS).unref();
   return {
-    requestTook: (endpoint: string, status: number, seconds: number) =>
-      record(({ requests }) => requests.observe({ endpoint, status: String(status) }, seconds)),
+    requestTook(endpoint: string, status: number, seconds: number): void {
+      const labels = { endpoint, status: String(status) };
+      if (instruments !== undefined) instruments.requests.observe(labels, seconds);
+      else record(({ requests }) => requests.observe(labels, seconds));
+    },
     turned: (outcome: string) => record(({ turns }) => turns.inc({ outcome })),
     signedIn: (outcome: string) => record(({ signIns }) => signIns.inc({ outcome })),
     async text(): Promise<{ text: string; contentType: string }> {

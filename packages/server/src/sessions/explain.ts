@@ -122,7 +122,10 @@ function aliveText(session: Session): string {
   );
 }
 
-const withMethods = (amr: readonly string[]) => (amr.length === 0 ? "" : ` with ${amr.join(" and ")}`);
+/** RFC 8176 §2, in plain words. */
+const methods: Readonly<Record<string, string>> = { pwd: "a password" };
+const withMethods = (amr: readonly string[]) =>
+  amr.length === 0 ? "" : ` with ${amr.map((method) => methods[method] ?? method).join(" and ")}`;
 const on = (device: string | undefined) => (device === undefined ? "" : ` on "${device}"`);
 const from = (ip: string | undefined) => (ip === undefined ? "" : ` from ${ip}`);
 const lowerFirst = (text: string) => text.charAt(0).toLowerCase() + text.slice(1);

@@ -60,7 +60,7 @@ test("explain: a session that is alive, with its turns", async () => {
     const { state, summary, story } = await explained(rooms, session.id);
     assert.equal(state, "alive");
     assert.match(summary, /^Alive: it has turned 1 time and was last used 2026-11-23T12:01:00\.000Z/);
-    assert.match(story, /^Signed in with pwd on "laptop"\.\nTurn 1: refresh token 0 was replaced\.$/);
+    assert.match(story, /^Signed in with a password on "laptop"\.\nTurn 1: refresh token 0 was replaced\.$/);
   } finally {
     await rooms.close();
   }
