@@ -83,7 +83,7 @@ async function measure(
     connections,
     next: refreshing(server.tokens, connections),
   };
-  await load({ ...target, seconds: 3 });
+  await load({ ...target, seconds: 6 });
   const before = server.cpu();
   const result = await load({ ...target, seconds });
   const cpuMicroseconds = ((server.cpu() - before) * 1000) / result.requests;

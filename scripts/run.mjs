@@ -273,7 +273,7 @@ function start(script, args) {
   const flags = [
     "--conditions=keyturn-source",
     "--disable-warning=ExperimentalWarning",
-    "--max-semi-space-size=4",
+    "--max-semi-space-size=8",
   ];
   const child = spawn(node, [...flags, path.join(root, file), ...first, ...args], {
     cwd: root,

@@ -1,7 +1,11 @@
 import { createHmac, hash, type KeyObject } from "node:crypto";
 
+/**
+ * SHA-256. By way of a string of 32 characters: as a buffer the digest would get memory of its own outside the heap,
+ * and a refresh makes eight of them; a Buffer from a string is cut from a pool.
+ */
 export function sha256(data: string | Uint8Array): Buffer {
-  return hash("sha256", data, "buffer");
+  return Buffer.from(hash("sha256", data, "binary"), "binary");
 }
 
 const BLOCK_BYTES = 64;

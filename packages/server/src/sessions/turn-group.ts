@@ -78,6 +78,8 @@ export interface Waiting extends Checked {
 
 /** The requests of one batch that name the same session, with what is decided for them. */
 export interface Group {
+  /** 16 bytes. */
+  readonly sessionId: Buffer;
   readonly waiting: Waiting[];
   readonly rows: TurnRow[];
   outcomes: TurnOutcome[];
@@ -157,7 +159,7 @@ function writeChange(change: {
     const { generation, digest, lastUsedAt } = state;
     group.rowStatements.push(
       updateTurned({
-        sessionId: row.id,
+        sessionId: group.sessionId,
         from: initial,
         to: { generation, digest, lastUsedAt, ip, recent: encodeRecent(state.recent) },
       }),
@@ -167,7 +169,7 @@ function writeChange(change: {
     group.laterStatements.push(adoptedStatement(group.adoptedFrom, state, at));
   if (group.reusedBy !== undefined) {
     const { parts, request } = group.reusedBy;
-    const sessionId = idFromBytes(row.id);
+    const sessionId = idFromBytes(group.sessionId);
     const event: AuditEvent = {
       type: "session.reuse_detected",
       actor: "system",
@@ -218,7 +220,7 @@ function outcomeOf(
       state.lastUsedAt + dependencies.settings.appIdleSeconds * 1000,
     ),
     session: {
-      sessionId: idFromBytes(row.id),
+      sessionId: idFromBytes(waiting.parts.sessionId),
       userId: idFromBytes(row.user_id),
       clientId: row.client_id,
       scope: row.scope,

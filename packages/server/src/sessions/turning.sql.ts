@@ -3,7 +3,6 @@ import type { Statement } from "../storage/database.ts";
 import { prepared } from "../storage/prepared.ts";
 
 export interface TurnRow {
-  id: Uint8Array;
   user_id: Uint8Array;
   client_id: string;
   scope: string;
@@ -22,7 +21,7 @@ export interface TurnRow {
 
 /** One row a role of the user (one with a null when there is none): both engines say that alike. */
 const select = prepared(sql`
-  SELECT s.id, s.user_id, s.client_id, s.scope, s.amr, s.dpop_thumbprint, s.authenticated_at, s.last_used_at,
+  SELECT s.user_id, s.client_id, s.scope, s.amr, s.dpop_thumbprint, s.authenticated_at, s.last_used_at,
     s.expires_at, s.generation, s.digest, s.recent, s.revoked_at, s.end_reason, r.role
   FROM sessions s LEFT JOIN user_roles r ON r.user_id = s.user_id
   WHERE s.id = ${null}`);

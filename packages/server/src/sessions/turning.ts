@@ -91,6 +91,7 @@ export function createTurning(dependencies: TurningDependencies) {
       .map(([, waiting]) => waiting);
     const rows = await database.each<TurnRow>(sorted.map(([first]) => selectForTurn(sessionIdOf(first))));
     return sorted.map((waiting, index) => ({
+      sessionId: sessionIdOf(waiting[0]),
       waiting,
       rows: rows[index] ?? [],
       outcomes: [],
