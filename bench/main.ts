@@ -27,22 +27,25 @@ const run = (command: string, args: readonly string[], folder = here("..")) =>
   spawnSync(command, args, { cwd: folder, stdio: ["ignore", "inherit", "inherit"] }).status === 0;
 
 const known = Object.keys(scenarios) as Name[];
-const asked = process.argv.slice(2);
+// `npm run bench -- page` only writes the page again, from the figures that are there.
+const onlyPage = process.argv[2] === "page";
+const asked = onlyPage ? [] : process.argv.slice(2);
 const wrong = asked.filter((name) => !known.includes(name as Name));
 if (wrong.length > 0) {
   console.error(`There is no scenario ${wrong.join(", ")}; there are ${known.join(", ")}.`);
   process.exit(2);
 }
 if (
+  !onlyPage &&
   !existsSync(here("./node_modules")) &&
   !run("npm", ["ci", "--workspaces=false", "--no-audit", "--no-fund"], here("."))
 )
   process.exit(1);
-if (!run(process.execPath, [here("../scripts/build.ts")])) process.exit(1);
+if (!onlyPage && !run(process.execPath, [here("../scripts/build.ts")])) process.exit(1);
 if (canPin) spawnSync("taskset", ["-pc", "1", String(process.pid)]);
 
 mkdirSync(results, { recursive: true });
-for (const name of asked.length > 0 ? (asked as Name[]) : known) {
+for (const name of onlyPage ? [] : asked.length > 0 ? (asked as Name[]) : known) {
   console.error(`${name} …`);
   const result = { scenario: name, ...about(), ...(await scenarios[name]()) };
   writeFileSync(`${results}${name}.json`, `${JSON.stringify(result, null, 2)}\n`);
