@@ -1,24 +1,13 @@
 import type { Clock } from "../primitives/clock.ts";
+import type { TurnedSession } from "../sessions/turn-group.ts";
 import type { AccessTokens } from "../tokens/access-token.ts";
-
-/** Facts of a session that its tokens are made from. Times are milliseconds since 1970. */
-export interface TokenFacts {
-  readonly sessionId: string;
-  readonly userId: string;
-  readonly clientId: string;
-  readonly scope: string;
-  readonly amr: readonly string[];
-  readonly roles: readonly string[];
-  readonly authenticatedAt: number;
-  readonly expiresAt: number;
-}
 
 /** The client that the first-party API acts as: `client_id` of its tokens, `client` of its sessions. */
 export const FIRST_PARTY_CLIENT = "first-party";
 
 /** The access token part of a reply, DESIGN §6. */
 export function mintFor(
-  facts: TokenFacts,
+  facts: TurnedSession,
   { accessTokens, audience }: { accessTokens: AccessTokens; audience: string },
 ): { accessToken: string; tokenType: "Bearer"; expiresIn: number } {
   const { token, expiresIn } = accessTokens.mint({
