@@ -5,14 +5,20 @@ export type Id = string;
 
 const ID_PATTERN = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
+const COUNTER_MAX = 0xfff;
+let lastMade = { now: -1, counter: 0 };
+
 /**
  * A new id, ordered in time: rows made together lie together, so that an index with a million rows stays warm.
+ * Ids that this process makes in one millisecond are in the order of their making: RFC 9562 §6.2, method 1, a
+ * counter in the twelve bits after the time. Beyond 4,096 in a millisecond the order among them is lost.
  * @param now milliseconds since 1970
  */
 export function newId(now: number): Id {
+  lastMade = { now, counter: now === lastMade.now ? Math.min(lastMade.counter + 1, COUNTER_MAX) : 0 };
   const bytes = Buffer.from(randomBytes(16));
   bytes.writeUIntBE(now, 0, 6);
-  bytes[6] = 0x70 | ((bytes[6] ?? 0) & 0x0f);
+  bytes.writeUInt16BE(0x7000 | lastMade.counter, 6);
   bytes[8] = 0x80 | ((bytes[8] ?? 0) & 0x3f);
   return idFromBytes(bytes);
 }
