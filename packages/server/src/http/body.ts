@@ -21,7 +21,7 @@ export async function readJsonBody(request: Request, schema: z.ZodType, optional
   }
   const bytes = await readBytes(request);
   if (bytes.byteLength === 0 && optional) return check(schema, {});
-  return check(schema, parse(decode(bytes)));
+  return check(schema, parse(decodeUtf8(bytes) ?? notUtf8()));
 }
 
 const JSON_TYPE = /^application\/json\s*(;\s*charset="?utf-8"?\s*)?;?$/i;
@@ -31,7 +31,11 @@ function hasBody(request: Request): boolean {
   return (length !== null && length !== "0") || request.headers.has("transfer-encoding");
 }
 
-async function readBytes(request: Request): Promise<Uint8Array> {
+/**
+ * The whole body, if it is not larger than a body may be.
+ * @throws Refusal body_too_large, invalid_request
+ */
+export async function readBytes(request: Request): Promise<Uint8Array> {
   const length = request.headers.get("content-length");
   if (length !== null && Number(length) > limits.bodyBytesMax) throw tooLarge();
   try {
@@ -71,12 +75,17 @@ async function readCounted(request: Request): Promise<Uint8Array> {
 // UTF-8 may become a replacement character, which would be stored as if it had been sent.
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-function decode(bytes: Uint8Array): string {
+/** Undefined: the bytes are not UTF-8. */
+export function decodeUtf8(bytes: Uint8Array): string | undefined {
   try {
     return utf8.decode(bytes);
   } catch {
-    throw new Refusal("invalid_json", { description: "The body is not UTF-8, as JSON has to be." });
+    return undefined;
   }
+}
+
+function notUtf8(): never {
+  throw new Refusal("invalid_json", { description: "The body is not UTF-8, as JSON has to be." });
 }
 
 function tooLarge(): Refusal {

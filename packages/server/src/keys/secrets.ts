@@ -17,7 +17,7 @@ import { assert } from "../primitives/assert.ts";
 import { randomBytes } from "../primitives/random.ts";
 
 /** What a key derived from the master secret is for. A new purpose is a new line here. */
-export type KeyPurpose = "attempt-key" | "rate-limit";
+export type KeyPurpose = "attempt-key" | "rate-limit" | "form-token";
 
 /** The keys of the refresh token's wire format (DESIGN §3), of one master secret. */
 export interface RefreshKeys {
@@ -121,7 +121,11 @@ function derive(master: Uint8Array): Derived {
     id: bytes("key-id", 1).readUInt8(),
     refresh: { chain: key("refresh-chain"), tag: key("refresh-tag") },
     sealing: key("sealing"),
-    purposes: { "attempt-key": key("attempt-key"), "rate-limit": key("rate-limit") },
+    purposes: {
+      "attempt-key": key("attempt-key"),
+      "rate-limit": key("rate-limit"),
+      "form-token": key("form-token"),
+    },
   };
 }
 

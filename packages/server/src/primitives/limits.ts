@@ -4,6 +4,8 @@ export const limits = {
   bodyBytesMax: 16 * 1024,
   /** All request headers together (node:http refuses more with 431). */
   headerBytesMax: 16 * 1024,
+  /** Fields of a posted form. The largest honest one has six. */
+  formFieldsMax: 32,
   usernameCharactersMax: 64,
   emailCharactersMax: 254,
   nameCharactersMax: 200,
@@ -16,6 +18,15 @@ export const limits = {
   attemptKeyCharactersMax: 200,
   rolesPerUserMax: 50,
   roleCharactersMax: 64,
+  /** Where a page is asked to lead on to; a longer path is not gone to. */
+  returnToCharactersMax: 2000,
+  /** Security events on the account page, out of the newest page of the audit log. */
+  securityEventsShownMax: 20,
+  /** What the operator's hook may take to say where addresses are; then the page goes without. */
+  placeMillisecondsMax: 300,
+  placeCharactersMax: 100,
+  /** A name of a browser or system, made from a User-Agent. */
+  deviceNameCharactersMax: 60,
   /** Rows a list hands out at once; more come with a cursor. */
   pageRowsMax: 100,
   /** Turns one transaction carries. */
