@@ -7,7 +7,10 @@ import { readForm } from "./form.ts";
 
 const FORM = "application/x-www-form-urlencoded";
 
-const post = (body: BodyInit | null, headers: Record<string, string> = { "content-type": FORM }) =>
+const post = (
+  body: string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>,
+  headers: Record<string, string> = { "content-type": FORM },
+) =>
   readForm(
     new Request("http://localhost/", { method: "POST", body, headers, duplex: "half" } as RequestInit),
   );

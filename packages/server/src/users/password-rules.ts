@@ -1,7 +1,7 @@
 import { limits } from "../primitives/limits.ts";
 import { emailKey, usernameKey } from "./names.ts";
 
-const CHARACTERS_MIN = 8;
+export const passwordCharactersMin = 8;
 
 /**
  * The text that is hashed: the password in Unicode's form NFC, so that it is the same from every keyboard (RFC 8265
@@ -28,8 +28,8 @@ export function passwordProblem(
   if (!password.isWellFormed()) return "The password is not valid Unicode text.";
   const normalised = normalisePassword(password);
   if (normalised === undefined) return `Choose a shorter password: at most ${limits.passwordBytesMax} bytes.`;
-  if ([...normalised].length < CHARACTERS_MIN) {
-    return `Choose a longer password: at least ${CHARACTERS_MIN} characters.`;
+  if ([...normalised].length < passwordCharactersMin) {
+    return `Choose a longer password: at least ${passwordCharactersMin} characters.`;
   }
   if (usernameKey(normalised) === usernameKey(of.username)) return "The password must not be the username.";
   if (of.email !== undefined && emailKey(normalised) === emailKey(of.email)) {

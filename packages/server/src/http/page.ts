@@ -1,0 +1,103 @@
+import type { Session } from "../sessions/session.ts";
+import type { User } from "../users/user.ts";
+
+/** Who a browser is signed in as. */
+export interface Person {
+  readonly session: Session;
+  readonly user: User;
+}
+
+/** What a page is given: everything about the request that its row has had checked. */
+export interface PageRequest {
+  /** Query parameters; a repeated one has been refused. */
+  readonly query: Readonly<Record<string, string>>;
+  /** A field of the form, empty when it was not sent; a repeated one has been refused. */
+  field(name: string): string;
+  header(name: string): string | undefined;
+  readonly ip: string | undefined;
+  readonly userAgent: string | undefined;
+  readonly person: Person | undefined;
+  /** For the hidden field of every form on the page. */
+  readonly formToken: string;
+}
+
+export interface PersonRequest extends PageRequest {
+  readonly person: Person;
+}
+
+/** Why there is a page with an explanation in place of the one that was asked for, and its status. */
+export const pageProblems = {
+  invalid_request: 400,
+  cross_site: 403,
+  form_out_of_date: 403,
+  not_found: 404,
+  method_not_allowed: 405,
+  body_too_large: 413,
+  unsupported_media_type: 415,
+  server_error: 500,
+  busy: 503,
+  unavailable: 503,
+} as const;
+export type PageProblem = keyof typeof pageProblems;
+
+interface WithCookies {
+  /** `Set-Cookie` headers. */
+  readonly cookies?: readonly string[];
+}
+
+export type PageAnswer = WithCookies &
+  (
+    | {
+        readonly status: 200 | 401 | 403 | 409 | 422 | 429 | 503;
+        readonly html: string;
+        readonly headers?: Readonly<Record<string, string>>;
+      }
+    /** 303: a path of this origin. A reload then repeats nothing. */
+    | { readonly location: string }
+    | { readonly problem: PageProblem }
+  );
+
+interface PageBase {
+  readonly method: "GET" | "POST";
+  /** Below the issuer. Without parameters: what a page is about is in its query or its form. */
+  readonly path: string;
+  /** One sentence for docs/endpoints.md. */
+  readonly summary: string;
+  readonly query?: Readonly<Record<string, { readonly about: string }>>;
+  /** Fields of the form besides its token. */
+  readonly fields?: Readonly<Record<string, { readonly about: string }>>;
+  /**
+   * What the token of this page's forms is bound to. `browser`: a cookie that any browser gets, for forms that are
+   * there before anyone is signed in; ten tabs of them stay good while one of them signs in. Default: the session.
+   */
+  readonly tokenOf?: "browser" | "session";
+  /** Answers only who asks for HTML; an endpoint at the same address answers the others. */
+  readonly besideEndpoint?: boolean;
+}
+
+/** One row of the pages. `access` says who may come, and so what the handler is given. */
+export type Page = PageBase &
+  (
+    | {
+        readonly access: "anyone";
+        handle(request: PageRequest): PageAnswer | Promise<PageAnswer>;
+        /** The form again, with a token that is good, for one that was sent without. */
+        again?(request: PageRequest): PageAnswer | Promise<PageAnswer>;
+      }
+    | {
+        readonly access: "person";
+        handle(request: PersonRequest): PageAnswer | Promise<PageAnswer>;
+        again?(request: PersonRequest): PageAnswer | Promise<PageAnswer>;
+        /** Where somebody who is not signed in is sent. */
+        strangersGoTo(request: PageRequest): string;
+      }
+  );
+
+/** A file that pages refer to. Its address names its content, so it may be kept for ever. */
+export interface Asset {
+  readonly path: string;
+  /** The address with any hash, as Hono writes it: for pages of another version, while a roll-out goes on. */
+  readonly anyVersion: string;
+  readonly type: string;
+  readonly content: string;
+}
