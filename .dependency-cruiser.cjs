@@ -3,12 +3,12 @@
  *
  * Floors of packages/server/src (see ARCHITECTURE.md):
  *   6  index.ts  app.ts  server.ts  fetch-handler.ts
- *   5  routes.ts  openapi.ts  cli/  jobs/  admin/api  admin/console
+ *   5  routes.ts  page-routes.ts  openapi.ts  cli/  jobs/  admin/api  admin/console
  *   4  account-api/  oauth/  providers/  pages/  admin/commands/
  *   3  http/: the words in which every door speaks HTTP
  *   2  users  sessions  tokens  keys  clients  consents  roles  rate-limits  audit
  *   1  storage  mail  observability
- *   0  primitives  errors  config  version
+ *   0  primitives  errors  config  hooks  version
  */
 const source = "^packages/server/src/";
 const test = "(\\.test\\.ts$|/test-[^/]+\\.ts$)";
@@ -17,12 +17,12 @@ const test = "(\\.test\\.ts$|/test-[^/]+\\.ts$)";
 const inServer = (...names) => `${source}(${names.join("|")})(/|\\.|-)`;
 
 const floors = [
-  inServer("primitives", "errors", "config", "version"),
+  inServer("primitives", "errors", "config", "hooks", "version"),
   inServer("storage", "mail", "observability"),
   inServer("users", "sessions", "tokens", "keys", "clients", "consents", "roles", "rate-limits", "audit"),
   inServer("http"),
   inServer("account-api", "oauth", "providers", "pages", "admin/commands"),
-  inServer("routes", "openapi", "cli", "jobs", "admin/api", "admin/console"),
+  inServer("routes", "page-routes", "openapi", "cli", "jobs", "admin/api", "admin/console"),
   inServer("index", "app", "server", "fetch-handler", "session-reader"),
 ];
 const above = (floor) => floors.slice(floor + 1).join("|");

@@ -143,6 +143,7 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
     users,
     signIn,
     clients,
+    formTokenKey: secrets.key("form-token"),
     /**
      * Makes the keys that are missing, opens them, and begins to follow what other processes revoke.
      * @throws WrongSetting when no master secret opens a current key

@@ -10,9 +10,11 @@ import { revocationsEndpoint } from "./account-api/revocations.ts";
 import { serviceEndpoints } from "./account-api/service.ts";
 import { sessionEndpoint } from "./account-api/session.ts";
 import { sessionEndpoints } from "./account-api/sessions.ts";
+import { openPages } from "./app-pages.ts";
 import { openRooms, type Rooms, type RoomsOptions } from "./app-rooms.ts";
 import { parseSettings } from "./config.ts";
 import type { SettingsInput } from "./config-schema.ts";
+import type { Hooks } from "./hooks.ts";
 import { createAuthentication } from "./http/authenticate.ts";
 import { createBrowserSessions } from "./http/browser-sessions.ts";
 import { createCrossSite } from "./http/cross-site.ts";
@@ -26,7 +28,7 @@ import { createRouter } from "./routes.ts";
 import { createSessionReader } from "./session-reader.ts";
 import { version } from "./version.ts";
 
-export type AppOptions = Partial<RoomsOptions>;
+export type AppOptions = Partial<RoomsOptions> & { readonly hooks?: Hooks | undefined };
 
 export type App = Awaited<ReturnType<typeof createApp>>;
 
@@ -39,7 +41,7 @@ export async function createApp(input: SettingsInput, options: AppOptions = {}) 
   const rooms = await openRooms(settings, { ...options, log: options.log ?? createLog(settings) });
   try {
     await rooms.start();
-    return { ...rooms, ...openDoors(rooms) };
+    return { ...rooms, ...openDoors(rooms, options.hooks) };
   } catch (error) {
     await rooms.close();
     throw error;
@@ -47,7 +49,7 @@ export async function createApp(input: SettingsInput, options: AppOptions = {}) 
 }
 
 /** What speaks HTTP, and what runs by the clock. */
-function openDoors(rooms: Rooms) {
+function openDoors(rooms: Rooms, hooks: Hooks = {}) {
   const { settings, log, database, signingKeys, revocations, sessions, clients } = rooms;
   const { clock } = database;
   let isStopping = false;
@@ -90,7 +92,8 @@ function openDoors(rooms: Rooms) {
     ...serviceEndpoints({ ...parts, version, openApi, isStopping: () => isStopping }),
   ];
   const traffic = createTraffic();
-  const router = createRouter({ endpoints, authentication, settings, metrics, log, traffic });
+  const { pages, routes } = openPages({ ...parts, hooks, traffic });
+  const router = createRouter({ endpoints, pages: routes, authentication, settings, metrics, log, traffic });
   const jobs = startJobs(
     [
       { name: "signing-keys", everySeconds: 5, run: () => signingKeys.tick() },
@@ -109,6 +112,7 @@ function openDoors(rooms: Rooms) {
 
   return {
     endpoints,
+    pages,
     router,
     guard,
     localGuard,

@@ -25,6 +25,11 @@ export interface ConnectionInfo {
 
 interface Dependencies {
   readonly endpoints: readonly Endpoint[];
+  /** What people see, beside the endpoints: page-routes.ts. */
+  readonly pages: {
+    addTo(app: Hono<RouterEnv>): void;
+    notFound(context: Context<RouterEnv>): Response | undefined;
+  };
   readonly authentication: {
     user(request: EndpointRequest): Promise<Session>;
     resource(request: EndpointRequest): Promise<Client>;
@@ -39,16 +44,18 @@ interface Dependencies {
   readonly traffic: Traffic;
 }
 
-type Env = { Bindings: ConnectionInfo };
+export type RouterEnv = { Bindings: ConnectionInfo };
 
 /**
  * The pipeline of every request, from the rows of the URL map: caller, body, access, handler, answer. An endpoint
  * cannot be reached around it.
  */
-export function createRouter(dependencies: Dependencies): Hono<Env> {
+export function createRouter(dependencies: Dependencies): Hono<RouterEnv> {
   const { endpoints, settings } = dependencies;
   const common = commonHeaders(settings.issuer);
-  const app = new Hono<Env>();
+  const app = new Hono<RouterEnv>();
+  // First: pages are for this origin only, so the rules for others below do not touch them.
+  dependencies.pages.addTo(app);
   if (settings.allowedOrigins.length > 0) {
     const allow = corsFor(settings.allowedOrigins);
     for (const path of new Set(endpoints.map((endpoint) => endpoint.path))) app.use(path, allow);
@@ -64,7 +71,10 @@ export function createRouter(dependencies: Dependencies): Hono<Env> {
   for (const [path, allowed] of methods) {
     app.all(path, (context) => refuse(context, { refusal: notAllowed(allowed), common }));
   }
-  app.notFound((context) => refuse(context, { refusal: new Refusal("not_found"), common }));
+  app.notFound(
+    (context) =>
+      dependencies.pages.notFound(context) ?? refuse(context, { refusal: new Refusal("not_found"), common }),
+  );
   app.onError((error, context) => {
     dependencies.log.error(
       { err: error, path: context.req.path },
@@ -88,7 +98,7 @@ function corsFor(origins: readonly string[]) {
 }
 
 interface Serving {
-  readonly context: Context<Env>;
+  readonly context: Context<RouterEnv>;
   readonly endpoint: Endpoint;
   readonly common: Readonly<Record<string, string>>;
   /** Of an answer in JSON. */
@@ -114,18 +124,13 @@ async function handle({ context, endpoint, dependencies }: Serving): Promise<Ans
   const { req } = context;
   const { authentication, settings } = dependencies;
   const header = (name: string) => req.header(name);
-  const { incoming, remoteAddress } = context.env ?? {};
   const request = {
     method: req.method,
     body: undefined as unknown,
     path: endpoint.path.includes(":") ? req.param() : {},
     query: endpoint.query === undefined ? {} : singleQuery(req.queries()),
     header,
-    ip: callerAddress({
-      socketAddress: remoteAddress ?? incoming?.socket?.remoteAddress,
-      forwardedFor: settings.trustedProxies === 0 ? undefined : header("x-forwarded-for"),
-      trustedProxies: settings.trustedProxies,
-    }),
+    ip: callerOf(context, settings),
     userAgent: header("user-agent")?.slice(0, limits.userAgentCharactersMax),
     signal: () => req.raw.signal,
     session: undefined as Session | undefined,
@@ -140,8 +145,21 @@ async function handle({ context, endpoint, dependencies }: Serving): Promise<Ans
   return endpoint.handle(request as UserRequest<never> & ResourceRequest<never>);
 }
 
+/** The address of the caller, by the connection and the proxies that the settings trust. */
+export function callerOf(
+  context: Context<RouterEnv>,
+  settings: { trustedProxies: number },
+): string | undefined {
+  const { incoming, remoteAddress } = context.env ?? {};
+  return callerAddress({
+    socketAddress: remoteAddress ?? incoming?.socket?.remoteAddress,
+    forwardedFor: settings.trustedProxies === 0 ? undefined : context.req.header("x-forwarded-for"),
+    trustedProxies: settings.trustedProxies,
+  });
+}
+
 /** @throws Refusal invalid_request for a parameter that is repeated, so that no two readers can differ. */
-function singleQuery(queries: Record<string, string[]>): Record<string, string> {
+export function singleQuery(queries: Record<string, string[]>): Record<string, string> {
   const single: Record<string, string> = {};
   for (const [name, values] of Object.entries(queries)) {
     if (values.length > 1) {
@@ -182,7 +200,7 @@ function respond(answer: Answer, base: Readonly<Record<string, string>>): Respon
 }
 
 function refuse(
-  context: Context<Env>,
+  context: Context<RouterEnv>,
   { refusal, common }: { refusal: Refusal; common: Readonly<Record<string, string>> },
 ): Response {
   const { status, headers, text } = refusalAnswer(refusal, common);

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { raw } from "sql-template-tag";
 import { type App, createApp } from "./app.ts";
 import type { SettingsInput } from "./config-schema.ts";
+import type { Hooks } from "./hooks.ts";
 import { createLog } from "./observability/log.ts";
 import type { Clock } from "./primitives/clock.ts";
 import { sha256 } from "./primitives/digest.ts";
@@ -65,6 +66,7 @@ export interface TestServerOptions {
   readonly settings?: SettingsInput;
   /** Takes the place of the database's clock. */
   readonly clock?: Clock;
+  readonly hooks?: Hooks;
   /** A second node on the rows and the secret of the first one. */
   readonly beside?: Pick<Place, "place" | "data" | "issuer" | "secrets">;
 }
@@ -122,7 +124,7 @@ export async function startTestServer(options: TestServerOptions = {}) {
     { logLevel: settings.logLevel ?? "debug" },
     { write: (line: string) => void lines.push(line) },
   );
-  const app = await createApp(settings, { log, clock });
+  const app = await createApp(settings, { log, clock, hooks: options.hooks });
   const running = await listen(app, bound);
   const url = `http://127.0.0.1:${port}`;
   const secrets = beside?.secrets ?? new Set<string>();
@@ -254,7 +256,8 @@ function parsed(text: string): Record<string, unknown> {
 /** OWASP ASVS 5.0 V3.4 and DESIGN §9: what every answer carries, and what none does. */
 export function assertCommon({ status, headers, text }: Reply): void {
   assert.equal(headers.get("x-content-type-options"), "nosniff");
-  assert.equal(headers.get("referrer-policy"), "no-referrer");
+  // Pages say same-origin, for their forms; nothing says more to other origins.
+  assert.match(headers.get("referrer-policy") ?? "", /^(no-referrer|same-origin)$/);
   assert.match(headers.get("content-security-policy") ?? "", /frame-ancestors 'none'/);
   assert.equal(headers.get("x-powered-by"), null);
   assert.equal(headers.get("server"), null);

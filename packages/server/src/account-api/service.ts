@@ -1,4 +1,3 @@
-import { html } from "hono/html";
 import { z } from "zod";
 import type { ResolvedSettings } from "../config.ts";
 import { Refusal } from "../errors.ts";
@@ -47,7 +46,7 @@ function root({ settings, version }: Dependencies): Endpoint {
     access: "public",
     success: {
       status: 200,
-      about: "HTML for a browser, JSON for anything else",
+      about: "JSON; who asks for text/html, as browsers do, gets the start page instead",
       schema: z.object({
         name: z.string(),
         version: z.string(),
@@ -57,17 +56,12 @@ function root({ settings, version }: Dependencies): Endpoint {
     },
     refusals: [],
     cache: "no-cache",
-    handle(request: EndpointRequest): Answer {
-      const wantsHtml = /\btext\/html\b/i.test(request.header("accept") ?? "");
-      if (!wantsHtml)
-        return {
-          status: 200,
-          json: { name: "Keyturn", version, issuer, links },
-          headers: { Vary: "Accept" },
-        };
-      const text = page({ version, issuer, links });
-      return { status: 200, text, headers: { "Content-Type": "text/html; charset=utf-8", Vary: "Accept" } };
-    },
+    // A browser gets a page from the same address: pages/home.ts.
+    handle: () => ({
+      status: 200,
+      json: { name: "Keyturn", version, issuer, links },
+      headers: { Vary: "Accept" },
+    }),
   };
 }
 
@@ -199,30 +193,4 @@ function discovery({ settings }: Dependencies): Endpoint[] {
     anyOrigin: true,
     handle: () => ({ status: 200, json: metadata }),
   }));
-}
-
-function page({
-  version,
-  issuer,
-  links,
-}: {
-  version: string;
-  issuer: string;
-  links: Record<string, string>;
-}): string {
-  const items = Object.entries(links).map(([name, href]) => html`<li><a href="${href}">${name}</a></li>`);
-  return String(html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>Keyturn</title>
-</head>
-<body>
-<h1>Keyturn ${version}</h1>
-<p>The token and session server of <strong>${issuer}</strong>.</p>
-<ul>${items}</ul>
-</body>
-</html>
-`);
 }

@@ -1,0 +1,46 @@
+import type { Asset, Page, PageProblem } from "../http/page.ts";
+import type { Log } from "../observability/log.ts";
+import { accountPages } from "./account.ts";
+import { loadAssets } from "./assets.ts";
+import { homePage } from "./home.ts";
+import { passwordPages } from "./password.ts";
+import { createPlaces, type PlaceOf } from "./places.ts";
+import { problemPages } from "./problems.ts";
+import { signInPages } from "./sign-in.ts";
+import { signOutPages } from "./sign-out.ts";
+import { signUpPages } from "./sign-up.ts";
+import { createView } from "./view.ts";
+
+type Needs<Make extends (parts: never) => unknown> = Omit<Parameters<Make>[0], "view" | "placesOf">;
+
+type Parts = Needs<typeof accountPages> &
+  Needs<typeof homePage> &
+  Needs<typeof passwordPages> &
+  Needs<typeof signOutPages> &
+  Needs<typeof signUpPages> & {
+    readonly placeOf: PlaceOf | undefined;
+    readonly log: Log;
+  };
+
+/** Everything that people see: the rows of the pages, the files that they refer to, and the pages for problems. */
+export function createPages(given: Parts): {
+  readonly pages: readonly Page[];
+  readonly assets: readonly Asset[];
+  readonly problemPage: (problem: PageProblem) => string;
+} {
+  const { stylesheet, icon } = loadAssets();
+  const view = createView({ settings: given.settings, stylesheet, icon });
+  const parts = { ...given, view, placesOf: createPlaces(given) };
+  return {
+    pages: [
+      homePage(parts),
+      ...signInPages(parts),
+      ...signUpPages(parts),
+      ...signOutPages(parts),
+      ...accountPages(parts),
+      ...passwordPages(parts),
+    ],
+    assets: [stylesheet, icon],
+    problemPage: problemPages(view),
+  };
+}

@@ -1,0 +1,159 @@
+import type { BrowserSessions } from "../http/browser-sessions.ts";
+import type { Page, PageAnswer, PageRequest, Person } from "../http/page.ts";
+import type { Metrics } from "../observability/metrics.ts";
+import { unreachable } from "../primitives/assert.ts";
+import type { createSignIn } from "../users/sign-in.ts";
+import {
+  type FieldProblems,
+  formProblem,
+  hidden,
+  noProblems,
+  postForm,
+  problemSummary,
+  textField,
+} from "./form-parts.ts";
+import { returnPath } from "./return-to.ts";
+import { texts } from "./texts.ts";
+import { html, type View } from "./view.ts";
+
+export interface SignInParts {
+  readonly view: View;
+  readonly signIn: ReturnType<typeof createSignIn>;
+  /** The client whose sessions browsers are. */
+  readonly clientId: string;
+  readonly browserSessions: Pick<BrowserSessions, "setCookie">;
+  readonly metrics: Pick<Metrics, "signedIn">;
+  readonly settings: { readonly registration: "open" | "off" };
+}
+
+/** GET and POST /sign-in. */
+export function signInPages(parts: SignInParts): Page[] {
+  const { view } = parts;
+  const words = texts.signIn;
+
+  function form(request: PageRequest, problems: FieldProblems): string {
+    const { person } = request;
+    const returnTo = returnPath(request.field("return_to") || request.query.return_to);
+    const fields = html`${hidden("return_to", returnTo)}
+${textField({ name: "username", label: words.nameLabel, autocomplete: "username", value: request.field("username"), isFirst: true, problems })}
+${textField({ name: "password", label: texts.passwordLabel, type: "password", autocomplete: "current-password" })}
+<button>${words.submit}</button>`;
+    const body = html`<div class="card">
+<h1>${words.title}</h1>
+${problemSummary(problems)}
+${person && html`<p class="muted">${words.someoneElseWarning(nameOf(person))}</p>`}
+${postForm({ action: view.url("/sign-in"), token: request.formToken }, fields)}
+</div>
+${parts.settings.registration === "open" && html`<p class="below">${words.newHere} <a href="${view.url("/sign-up", { return_to: returnTo })}">${words.signUp}</a></p>`}`;
+    return view.page({ title: words.title, body, isError: problems.size > 0 });
+  }
+
+  function alreadySignedIn(person: Person, request: PageRequest): string {
+    const returnTo = returnPath(request.query.return_to);
+    const body = html`<div class="card">
+<h1>${words.alreadyTitle}</h1>
+<p>${words.already(nameOf(person))}</p>
+<p class="actions"><a class="button" href="${returnTo ?? view.url("/account")}">${words.proceed}</a><a class="button quiet" href="${view.url("/sign-in", { as: "someone-else", return_to: returnTo })}">${words.someoneElse}</a></p>
+</div>`;
+    return view.page({ title: words.alreadyTitle, body });
+  }
+
+  async function submit(request: PageRequest): Promise<PageAnswer> {
+    const username = request.field("username");
+    const password = request.field("password");
+    if (username === "" || password === "") {
+      return { status: 422, html: form(request, formProblem(words.missing)) };
+    }
+    const answer = await signInAs({ username, password, request, parts });
+    return "problem" in answer ? refused(answer, (problems) => form(request, problems)) : answer;
+  }
+
+  const query = { return_to: { about: "Where to go on afterwards: a path of this origin" } };
+  return [
+    {
+      method: "GET",
+      path: "/sign-in",
+      summary: "The form that signs a browser in; for one that is signed in, the choice to go on",
+      access: "anyone",
+      tokenOf: "browser",
+      query: { ...query, as: { about: "`someone-else`: the form, although somebody is signed in" } },
+      handle(request) {
+        const { person, query } = request;
+        const isChoice = person !== undefined && query.as !== "someone-else";
+        return { status: 200, html: isChoice ? alreadySignedIn(person, request) : form(request, noProblems) };
+      },
+    },
+    {
+      method: "POST",
+      path: "/sign-in",
+      summary: "Signs in, in place of who was signed in before, and leads on to `return_to`",
+      access: "anyone",
+      tokenOf: "browser",
+      fields: {
+        username: { about: "Username or e-mail address" },
+        password: { about: "The password" },
+        return_to: { about: "Where to go on afterwards: a path of this origin; /account otherwise" },
+      },
+      handle: submit,
+      again: (request) => ({ status: 403, html: form(request, formProblem(texts.formOutOfDate)) }),
+    },
+  ];
+}
+
+/** Why nobody was signed in, for a form to say. */
+export type SignInRefused =
+  | { readonly problem: "invalid_credentials" | "busy" }
+  | { readonly problem: "too_many_attempts"; readonly retryAfterSeconds: number };
+
+/** Signs the browser of the request in; on success, the way on. */
+export async function signInAs(given: {
+  username: string;
+  password: string;
+  request: PageRequest;
+  parts: SignInParts;
+}): Promise<{ location: string; cookies: readonly string[] } | SignInRefused> {
+  const { username, password, request, parts } = given;
+  const { ip, userAgent, person } = request;
+  const result = await parts.signIn({
+    username,
+    password,
+    ip,
+    userAgent,
+    clientId: parts.clientId,
+    kind: "browser",
+    ...(person && { replaces: person.session }),
+  });
+  parts.metrics.signedIn(result.outcome);
+  switch (result.outcome) {
+    case "signed_in":
+      return {
+        location: returnPath(request.field("return_to")) ?? parts.view.url("/account"),
+        cookies: [parts.browserSessions.setCookie(result)],
+      };
+    case "invalid_credentials":
+    case "busy":
+      return { problem: result.outcome };
+    case "too_many_attempts":
+      return { problem: "too_many_attempts", retryAfterSeconds: result.retryAfterSeconds };
+    default:
+      return unreachable(result);
+  }
+}
+
+/** The form again, with the status and the sentence that belong to a refusal. */
+export function refused(why: SignInRefused, form: (problems: FieldProblems) => string): PageAnswer {
+  switch (why.problem) {
+    case "invalid_credentials":
+      return { status: 401, html: form(formProblem(texts.signIn.wrong)) };
+    case "busy":
+      return { status: 503, html: form(formProblem(texts.busy)), headers: { "Retry-After": "2" } };
+    case "too_many_attempts":
+      return {
+        status: 429,
+        html: form(formProblem(texts.tooManyAttempts(why.retryAfterSeconds))),
+        headers: { "Retry-After": String(why.retryAfterSeconds) },
+      };
+  }
+}
+
+export const nameOf = ({ user }: Person) => user.name ?? user.username;
