@@ -23,7 +23,7 @@ const floors = [
   inServer("http"),
   inServer("account-api", "oauth", "providers", "pages", "admin/commands"),
   inServer("routes", "openapi", "cli", "jobs", "admin/api", "admin/console"),
-  inServer("index", "app", "server", "fetch-handler"),
+  inServer("index", "app", "server", "fetch-handler", "session-reader"),
 ];
 const above = (floor) => floors.slice(floor + 1).join("|");
 

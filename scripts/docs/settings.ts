@@ -1,4 +1,5 @@
-import { type SettingName, settingNotes, settingsSchema } from "../../packages/server/src/config.ts";
+import { settingNotes } from "../../packages/server/src/config-notes.ts";
+import { type SettingName, settingsSchema } from "../../packages/server/src/config-schema.ts";
 import { code, pageHead, table } from "./markdown.ts";
 
 const defaults: Readonly<Record<string, unknown>> = settingsSchema.parse({});

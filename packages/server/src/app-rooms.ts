@@ -1,13 +1,15 @@
 import { existsSync } from "node:fs";
 import { createAudit } from "./audit/audit.ts";
 import { createClients } from "./clients/clients.ts";
-import { type ResolvedSettings, settingNotes, WrongSetting } from "./config.ts";
+import { type ResolvedSettings, WrongSetting } from "./config.ts";
+import { settingNotes } from "./config-notes.ts";
 import { createSecrets, loadMasterSecrets, type Secrets } from "./keys/secrets.ts";
 import { selectAllKeys } from "./keys/signing-keys.sql.ts";
 import { createSigningKeys } from "./keys/signing-keys.ts";
 import type { Log } from "./observability/log.ts";
 import type { Clock } from "./primitives/clock.ts";
 import { createRateLimits } from "./rate-limits/rate-limits.ts";
+import { createBrowsing } from "./sessions/browsing.ts";
 import { createRevocations } from "./sessions/revocations.ts";
 import { createSessions } from "./sessions/sessions.ts";
 import { createTurning } from "./sessions/turning.ts";
@@ -17,6 +19,7 @@ import { openDatabase } from "./storage/open.ts";
 import { createAccessTokens } from "./tokens/access-token.ts";
 import { createIdTokens } from "./tokens/id-token.ts";
 import { createRefreshTokens } from "./tokens/refresh-token.ts";
+import { createSessionCookies } from "./tokens/session-cookie.ts";
 import { createPasswords } from "./users/password-hashing.ts";
 import { createSignIn } from "./users/sign-in.ts";
 import { createUsers } from "./users/users.ts";
@@ -98,7 +101,12 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
     if (started) await revocations.wake();
   };
   const refreshTokens = createRefreshTokens(secrets.refreshKeys);
-  const sessions = createSessions({ database, clock, refreshTokens, settings, onEnded });
+  const sessionCookies = createSessionCookies({
+    currentKeyId: secrets.refreshKeys.currentId,
+    keys: secrets.keys("session-cookie"),
+  });
+  const sessions = createSessions({ database, clock, refreshTokens, sessionCookies, settings, onEnded });
+  const browsing = createBrowsing({ database, clock, sessionCookies, settings, log });
   const attemptDigestKey = (keyId: number) => secrets.key("attempt-key", keyId);
   const turning = createTurning({ database, refreshTokens, attemptDigestKey, settings, onEnded, log });
   const accessTokens = createAccessTokens({ signingKeys, issuer, settings, clock, log });
@@ -112,6 +120,7 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
 
   async function close(): Promise<void> {
     await turning.drained();
+    await browsing.drained();
     revocations.stop();
     await passwords.close();
     await database.close();
@@ -125,6 +134,7 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
     signingKeys,
     revocations,
     sessions,
+    browsing,
     turning,
     accessTokens,
     idTokens,

@@ -1,15 +1,21 @@
 import { createGuard, type Guard } from "@keyturn/guard";
+import { createCurrentSessions } from "./account-api/current-session.ts";
 import { loginEndpoint } from "./account-api/login.ts";
 import { logoutEndpoint } from "./account-api/logout.ts";
 import { meEndpoint } from "./account-api/me.ts";
+import { passwordEndpoint } from "./account-api/password.ts";
 import { refreshEndpoint } from "./account-api/refresh.ts";
 import { registerEndpoint } from "./account-api/register.ts";
 import { revocationsEndpoint } from "./account-api/revocations.ts";
 import { serviceEndpoints } from "./account-api/service.ts";
+import { sessionEndpoint } from "./account-api/session.ts";
 import { sessionEndpoints } from "./account-api/sessions.ts";
 import { openRooms, type Rooms, type RoomsOptions } from "./app-rooms.ts";
-import { parseSettings, type SettingsInput } from "./config.ts";
+import { parseSettings } from "./config.ts";
+import type { SettingsInput } from "./config-schema.ts";
 import { createAuthentication } from "./http/authenticate.ts";
+import { createBrowserSessions } from "./http/browser-sessions.ts";
+import { createCrossSite } from "./http/cross-site.ts";
 import type { Endpoint } from "./http/endpoint.ts";
 import { createTraffic } from "./http/traffic.ts";
 import { deleteExpiredJob, startJobs } from "./jobs/jobs.ts";
@@ -17,6 +23,7 @@ import { createLog } from "./observability/log.ts";
 import { createMetrics } from "./observability/metrics.ts";
 import { openApiDocument } from "./openapi.ts";
 import { createRouter } from "./routes.ts";
+import { createSessionReader } from "./session-reader.ts";
 import { version } from "./version.ts";
 
 export type AppOptions = Partial<RoomsOptions>;
@@ -60,9 +67,13 @@ function openDoors(rooms: Rooms) {
   }
 
   const guard = localGuard();
-  const authentication = createAuthentication({ guard, sessions, clients });
+  const crossSite = createCrossSite(settings);
+  const browserSessions = createBrowserSessions({ ...rooms, clock });
+  const currentSessions = createCurrentSessions({ ...rooms, clock });
+  const authentication = createAuthentication({ guard, sessions, clients, browserSessions, crossSite });
   const metrics = createMetrics({ feedReaders: revocations.followers });
-  const parts = { ...rooms, clock, metrics, authenticate: authentication.user };
+  const authenticate = authentication.user;
+  const parts = { ...rooms, clock, metrics, authenticate, browserSessions, currentSessions, crossSite };
   let openApiText: string | undefined;
   const openApi = () =>
     (openApiText ??= JSON.stringify(openApiDocument(endpoints, { issuer: settings.issuer, version })));
@@ -72,6 +83,8 @@ function openDoors(rooms: Rooms) {
     refreshEndpoint(parts),
     logoutEndpoint(parts),
     meEndpoint(parts),
+    sessionEndpoint(parts),
+    passwordEndpoint(parts),
     ...sessionEndpoints(parts),
     revocationsEndpoint(parts),
     ...serviceEndpoints({ ...parts, version, openApi, isStopping: () => isStopping }),
@@ -99,6 +112,7 @@ function openDoors(rooms: Rooms) {
     router,
     guard,
     localGuard,
+    sessionOf: createSessionReader({ browserSessions, currentSessions, crossSite, settings }),
     /** From now on /readyz answers 503, so that a load balancer sends nothing more. */
     stopping() {
       isStopping = true;

@@ -57,6 +57,26 @@ export const refusals = {
     sentence: "The access token is invalid, expired or revoked.",
     source: "RFC 6750 §3.1",
   },
+  missing_session: {
+    status: 401,
+    sentence: "There is no session cookie. Sign in.",
+    source: "DESIGN §6",
+  },
+  invalid_session: {
+    status: 401,
+    sentence: "The session of the cookie is over; reason says why.",
+    source: "DESIGN §3",
+  },
+  cross_site_request: {
+    status: 403,
+    sentence: "This request was started by a page of another site. Nothing was done.",
+    source: "Fetch Metadata §2.4",
+  },
+  wrong_password: {
+    status: 403,
+    sentence: "The current password is not right. Nothing was changed.",
+    source: "OWASP ASVS 5.0 §6.2.3",
+  },
   insufficient_scope: {
     status: 403,
     sentence: "The access token does not carry the right that this needs.",
@@ -124,6 +144,16 @@ export const refreshRefusalReasons = {
 
 export type RefreshRefusalReason = keyof typeof refreshRefusalReasons;
 
+/** Why a session cookie is not accepted. */
+export const sessionRefusalReasons = {
+  expired: "The session is over: it was idle too long, or reached its end. Sign in again.",
+  revoked: "The session was ended by its user or the operator. Sign in again.",
+  replaced: "This browser has signed in anew and has a newer cookie. Ask again.",
+  unknown: "The server does not know this cookie. Sign in again.",
+} as const;
+
+export type SessionRefusalReason = keyof typeof sessionRefusalReasons;
+
 /** A refusal on its way out: thrown at the HTTP rim only, turned into an answer in one place. */
 export class Refusal extends Error {
   override readonly name = "Refusal";
@@ -139,6 +169,6 @@ export class Refusal extends Error {
 export interface RefusalExtra {
   /** A public sentence more exact than the catalogue's: what was wrong and what to send instead. */
   readonly description?: string;
-  readonly reason?: RefreshRefusalReason;
+  readonly reason?: RefreshRefusalReason | SessionRefusalReason;
   readonly headers?: Readonly<Record<string, string>>;
 }

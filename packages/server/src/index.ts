@@ -4,8 +4,10 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Guard } from "@keyturn/guard";
+import type { CurrentSession } from "./account-api/current-session.ts";
 import { createApp } from "./app.ts";
-import type { ResolvedSettings, SettingsInput } from "./config.ts";
+import type { ResolvedSettings } from "./config.ts";
+import type { SettingsInput } from "./config-schema.ts";
 import { fetchHandler } from "./fetch-handler.ts";
 import type { SigningKeys } from "./keys/signing-keys.ts";
 import type { ConnectionInfo } from "./routes.ts";
@@ -13,11 +15,13 @@ import { nodeHandler } from "./server.ts";
 import type { Sessions } from "./sessions/sessions.ts";
 import type { Users } from "./users/users.ts";
 
+export type { CurrentSession } from "./account-api/current-session.ts";
 export type { AuditEvent, StoredAuditEvent } from "./audit/events.ts";
-export { type ResolvedSettings, type SettingsInput, WrongSetting } from "./config.ts";
+export { type ResolvedSettings, WrongSetting } from "./config.ts";
+export type { SettingsInput } from "./config-schema.ts";
 export type { KeyRecord, RotateOutcome } from "./keys/signing-key.ts";
 export type { ConnectionInfo } from "./routes.ts";
-export type { Session } from "./sessions/sessions.ts";
+export type { Session } from "./sessions/session.ts";
 export { DatabaseUnavailable } from "./storage/database.ts";
 export type { User } from "./users/user.ts";
 
@@ -37,6 +41,12 @@ export interface Keyturn {
   readonly guard: Guard;
   /** A guard in this process for another audience. Close it when it is no longer needed. */
   createGuard(audience: string | readonly string[]): Guard;
+  /**
+   * Who is signed in in the browser that sent this request, and an access token for APIs: for pages that are rendered
+   * in the same process. Undefined for nobody; and for a request that would change something and does not come from
+   * a page of this origin or of `allowedOrigins`, so that a form of another site is nobody's.
+   */
+  session(request: Request | IncomingMessage): Promise<CurrentSession | undefined>;
   readonly users: Users;
   readonly sessions: Sessions;
   readonly keys: Pick<SigningKeys, "list" | "rotate">;
@@ -57,6 +67,7 @@ export async function createKeyturn(settings: SettingsInput = {}): Promise<Keytu
     nodeHandler: nodeHandler(fetch, app.settings.issuer),
     guard: app.guard,
     createGuard: app.localGuard,
+    session: app.sessionOf,
     users: app.users,
     sessions: app.sessions,
     keys: app.signingKeys,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { refreshRefusalReasons, refusals } from "./errors.ts";
+import { refreshRefusalReasons, refusals, sessionRefusalReasons } from "./errors.ts";
 import { refusalsOf } from "./openapi.ts";
 import { type Reply, startTestServer, type TestServer } from "./test-server.ts";
 
@@ -88,7 +88,8 @@ test("OAS 3.1 §4.8.16: every operation has one success, and its refusals have t
   const { schemas } = document.components as { schemas: Record<string, Schema> };
   const { properties } = schemas.Error as { properties: Record<string, { enum: string[] }> };
   assert.deepEqual(properties.error?.enum, Object.keys(refusals));
-  assert.deepEqual(properties.reason?.enum, Object.keys(refreshRefusalReasons));
+  const reasons = new Set([...Object.keys(refreshRefusalReasons), ...Object.keys(sessionRefusalReasons)]);
+  assert.deepEqual(properties.reason?.enum, [...reasons]);
 });
 
 test("JSON Schema 2020-12: schemas are of types that there are, and name what they require", () => {
@@ -132,6 +133,14 @@ function provocations(): Provoked {
     too_many_attempts: "account-api/login.test.ts: needs eleven attempts",
     missing_token: () => server.call("/me"),
     invalid_token: () => server.call("/me", { token: "x" }),
+    missing_session: () => server.call("/session"),
+    invalid_session: () => server.call("/session", { headers: { cookie: "keyturn=x" } }),
+    cross_site_request: () =>
+      server.call("/sessions", {
+        method: "DELETE",
+        headers: { cookie: "keyturn=x", origin: "https://elsewhere.example" },
+      }),
+    wrong_password: "account-api/password.test.ts: needs a user",
     insufficient_scope: "no endpoint of this server asks for a scope yet",
     invalid_client: () => server.call("/revocations"),
     invalid_refresh_token: () => server.call("/refresh", { json: { refreshToken: "x" } }),
@@ -167,6 +176,9 @@ test("what an endpoint refuses is what its row says: no undocumented answer", as
     { headers: { "content-type": "application/json" }, body: " ".repeat(20_000) },
     { headers: { authorization: "Bearer x" } },
     { headers: { authorization: "Basic eA==" } },
+    { headers: { cookie: "keyturn=x" } },
+    { headers: { cookie: "keyturn=x", origin: "https://elsewhere.example" } },
+    { headers: { cookie: "keyturn=x", "sec-fetch-site": "same-origin" } },
     { headers: { "last-event-id": "x", accept: "image/png", "idempotency-key": "," } },
   ];
   const { authorization } = await server.addResource("Reader");

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { type RefusalCode, refreshRefusalReasons, refusals } from "./errors.ts";
+import { type RefusalCode, refreshRefusalReasons, refusals, sessionRefusalReasons } from "./errors.ts";
+import { cookieName } from "./http/browser-sessions.ts";
 import type { Endpoint } from "./http/endpoint.ts";
 
 /** Every endpoint may answer with these. */
@@ -12,11 +13,15 @@ const withBody: readonly RefusalCode[] = [
 ];
 const byAccess = {
   public: [],
-  user: ["missing_token", "invalid_token"],
+  user: ["missing_token", "invalid_token", "invalid_session", "cross_site_request"],
   resource: ["invalid_client"],
 } as const satisfies Record<Endpoint["access"], readonly RefusalCode[]>;
 
-const security = { public: [], user: [{ accessToken: [] }], resource: [{ resource: [] }] };
+const security = {
+  public: [],
+  user: [{ accessToken: [] }, { sessionCookie: [] }],
+  resource: [{ resource: [] }],
+};
 
 /** All refusals that an endpoint can answer with. */
 export function refusalsOf(endpoint: Endpoint): RefusalCode[] {
@@ -44,6 +49,7 @@ export function openApiDocument(endpoints: readonly Endpoint[], about: { issuer:
     components: {
       securitySchemes: {
         accessToken: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
+        sessionCookie: { type: "apiKey", in: "cookie", name: cookieName(about.issuer) },
         resource: { type: "http", scheme: "basic" },
       },
       schemas: { Error: errorSchema() },
@@ -125,7 +131,10 @@ function errorSchema() {
     properties: {
       error: { type: "string", enum: Object.keys(refusals) },
       error_description: { type: "string" },
-      reason: { type: "string", enum: Object.keys(refreshRefusalReasons) },
+      reason: {
+        type: "string",
+        enum: [...new Set([...Object.keys(refreshRefusalReasons), ...Object.keys(sessionRefusalReasons)])],
+      },
     },
   };
 }

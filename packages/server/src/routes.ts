@@ -1,4 +1,5 @@
 import { type Context, Hono } from "hono";
+import { cors } from "hono/cors";
 import type { Client } from "./clients/clients.ts";
 import { Refusal, type RefusalCode } from "./errors.ts";
 import { callerAddress } from "./http/address.ts";
@@ -9,7 +10,7 @@ import type { Traffic } from "./http/traffic.ts";
 import type { Log } from "./observability/log.ts";
 import type { Metrics } from "./observability/metrics.ts";
 import { limits } from "./primitives/limits.ts";
-import type { Session } from "./sessions/sessions.ts";
+import type { Session } from "./sessions/session.ts";
 import { DatabaseUnavailable } from "./storage/database.ts";
 
 /** What a caller of `fetch` may say about the connection, besides the request. */
@@ -28,7 +29,11 @@ interface Dependencies {
     user(request: EndpointRequest): Promise<Session>;
     resource(request: EndpointRequest): Promise<Client>;
   };
-  readonly settings: { readonly issuer: string; readonly trustedProxies: number };
+  readonly settings: {
+    readonly issuer: string;
+    readonly trustedProxies: number;
+    readonly allowedOrigins: readonly string[];
+  };
   readonly metrics: Metrics;
   readonly log: Log;
   readonly traffic: Traffic;
@@ -44,6 +49,10 @@ export function createRouter(dependencies: Dependencies): Hono<Env> {
   const { endpoints, settings } = dependencies;
   const common = commonHeaders(settings.issuer);
   const app = new Hono<Env>();
+  if (settings.allowedOrigins.length > 0) {
+    const allow = corsFor(settings.allowedOrigins);
+    for (const path of new Set(endpoints.map((endpoint) => endpoint.path))) app.use(path, allow);
+  }
   for (const endpoint of endpoints) {
     const headers = headersOf(endpoint, common);
     app.on(endpoint.method, endpoint.path, (context) =>
@@ -64,6 +73,18 @@ export function createRouter(dependencies: Dependencies): Hono<Env> {
     return refuse(context, { refusal: new Refusal("server_error"), common });
   });
   return app;
+}
+
+/** Fetch §3.2: pages of these origins may call the API with the browser's cookie and read the answers. */
+function corsFor(origins: readonly string[]) {
+  return cors({
+    origin: [...origins],
+    credentials: true,
+    allowMethods: ["GET", "HEAD", "POST", "DELETE"],
+    allowHeaders: ["Authorization", "Content-Type", "DPoP", "Idempotency-Key"],
+    exposeHeaders: ["DPoP-Nonce", "Retry-After", "WWW-Authenticate"],
+    maxAge: 600,
+  });
 }
 
 interface Serving {
@@ -95,6 +116,7 @@ async function handle({ context, endpoint, dependencies }: Serving): Promise<Ans
   const header = (name: string) => req.header(name);
   const { incoming, remoteAddress } = context.env ?? {};
   const request = {
+    method: req.method,
     body: undefined as unknown,
     path: endpoint.path.includes(":") ? req.param() : {},
     query: endpoint.query === undefined ? {} : singleQuery(req.queries()),

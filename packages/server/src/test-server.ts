@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { raw } from "sql-template-tag";
 import { type App, createApp } from "./app.ts";
-import type { SettingsInput } from "./config.ts";
+import type { SettingsInput } from "./config-schema.ts";
 import { createLog } from "./observability/log.ts";
 import type { Clock } from "./primitives/clock.ts";
 import { sha256 } from "./primitives/digest.ts";

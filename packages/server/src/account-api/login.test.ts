@@ -152,8 +152,8 @@ test("the device, address and program of a sign-in stand in the list of sessions
   assert.equal(String(mine?.userAgent).length, 300);
 });
 
-test('mode "cookie" is refused with a sentence, not ignored, until it is offered', async () => {
-  const reply = await tryLogin({ username: "alice", password: right, mode: "cookie" });
+test("an unknown mode is refused with a sentence, not ignored", async () => {
+  const reply = await tryLogin({ username: "alice", password: right, mode: "cookies" });
   assertRefusal(reply, { status: 400, error: "invalid_request" });
   assert.match(String(reply.json.error_description), /^mode: /);
 });

@@ -1,13 +1,16 @@
 import { z } from "zod";
 import { Refusal } from "../errors.ts";
+import type { BrowserSessions } from "../http/browser-sessions.ts";
+import type { CrossSite } from "../http/cross-site.ts";
 import type { Answer, Endpoint, EndpointRequest } from "../http/endpoint.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Clock } from "../primitives/clock.ts";
 import { limits } from "../primitives/limits.ts";
+import type { Session } from "../sessions/session.ts";
 import type { AccessTokens } from "../tokens/access-token.ts";
 import type { IdTokens } from "../tokens/id-token.ts";
 import type { createSignIn } from "../users/sign-in.ts";
-import { loginReply } from "./schemas.ts";
+import { cookieLoginReply, loginReply } from "./schemas.ts";
 import { FIRST_PARTY_CLIENT, mintFor, secondsUntil } from "./tokens.ts";
 import { shownUser } from "./user.ts";
 
@@ -22,7 +25,7 @@ const body = z.object({
   username: z.string().min(1).max(limits.emailCharactersMax),
   password: z.string().min(1).max(limits.passwordBytesMax),
   device: shownText(limits.deviceCharactersMax).optional(),
-  mode: z.literal("token", 'takes "token"; cookies are not offered yet').optional(),
+  mode: z.enum(["token", "cookie"], 'takes "token" or "cookie"').optional(),
 });
 
 interface Dependencies {
@@ -32,16 +35,34 @@ interface Dependencies {
   readonly settings: { audience: string };
   readonly clock: Clock;
   readonly metrics: Pick<Metrics, "signedIn">;
+  readonly browserSessions: BrowserSessions;
+  readonly crossSite: CrossSite;
 }
 
 /** POST /login: a password for a session. */
 export function loginEndpoint(dependencies: Dependencies): Endpoint {
-  const { signIn, accessTokens, idTokens, clock, metrics } = dependencies;
+  const { signIn, accessTokens, idTokens, clock, metrics, browserSessions, crossSite } = dependencies;
+
+  /**
+   * The session that this browser has now. OWASP ASVS 5.0 §7.2.4: a sign-in makes a new one and ends the one before.
+   * A page of another site must not sign people in either: they would use an account that somebody else reads.
+   */
+  async function sessionBefore(request: EndpointRequest): Promise<Session | undefined> {
+    if (browserSessions.valueIn(request) !== undefined || crossSite.siteOf(request) === "cross") {
+      crossSite.check(request);
+    }
+    const found = await browserSessions.find(request);
+    return found.outcome === "found" ? found.session : undefined;
+  }
 
   async function handle(request: EndpointRequest<z.infer<typeof body>>): Promise<Answer> {
-    const { username, password, device } = request.body;
+    const { username, password, device, mode } = request.body;
     const { ip, userAgent } = request;
-    const result = await signIn({ username, password, device, ip, userAgent, clientId: FIRST_PARTY_CLIENT });
+    const byCookie = mode === "cookie";
+    const replaces = byCookie ? await sessionBefore(request) : undefined;
+    const kind = byCookie ? "browser" : "app";
+    const clientId = FIRST_PARTY_CLIENT;
+    const result = await signIn({ username, password, device, ip, userAgent, clientId, kind, replaces });
     metrics.signedIn(result.outcome);
     switch (result.outcome) {
       case "invalid_credentials":
@@ -55,7 +76,14 @@ export function loginEndpoint(dependencies: Dependencies): Endpoint {
       case "signed_in":
         break;
     }
-    const { session, refreshToken, user } = result;
+    const { session, credential, user } = result;
+    if (byCookie) {
+      return {
+        status: 200,
+        json: { user: shownUser(user), sessionId: session.id },
+        headers: { "Set-Cookie": browserSessions.setCookie({ session, credential }) },
+      };
+    }
     const facts = {
       ...session,
       sessionId: session.id,
@@ -80,7 +108,7 @@ export function loginEndpoint(dependencies: Dependencies): Endpoint {
     const refreshExpiresIn = secondsUntil(session.idleEndsAt, clock);
     const json = {
       ...access,
-      refreshToken,
+      refreshToken: credential,
       idToken,
       refreshExpiresIn,
       sessionId: session.id,
@@ -95,8 +123,8 @@ export function loginEndpoint(dependencies: Dependencies): Endpoint {
     summary: "Signs in with a username or e-mail address and a password",
     access: "public",
     body,
-    success: { status: 200, about: "Signed in", schema: loginReply },
-    refusals: ["invalid_credentials", "too_many_attempts", "busy"],
+    success: { status: 200, about: "Signed in", schema: z.union([loginReply, cookieLoginReply]) },
+    refusals: ["invalid_credentials", "too_many_attempts", "busy", "cross_site_request"],
     handle,
   };
 }

@@ -1,7 +1,10 @@
 import { z } from "zod";
+import type { BrowserSessions } from "../http/browser-sessions.ts";
+import type { CrossSite } from "../http/cross-site.ts";
 import type { Answer, Endpoint, EndpointRequest } from "../http/endpoint.ts";
 import { limits } from "../primitives/limits.ts";
-import type { Session, Sessions } from "../sessions/sessions.ts";
+import type { Session } from "../sessions/session.ts";
+import type { Sessions } from "../sessions/sessions.ts";
 import type { Turning } from "../sessions/turning.ts";
 import { refusedTurn } from "./refresh.ts";
 import { FIRST_PARTY_CLIENT } from "./tokens.ts";
@@ -14,16 +17,25 @@ const body = z.object({
 interface Dependencies {
   readonly sessions: Sessions;
   readonly turning: Turning;
+  readonly browserSessions: BrowserSessions;
+  readonly crossSite: CrossSite;
   /** The session of the request's access token. Throws a Refusal when there is none, or it is no good. */
   readonly authenticate: (request: EndpointRequest) => Promise<Session>;
 }
 
-/** POST /logout: by access token or by refresh token, here or everywhere. */
-export function logoutEndpoint({ sessions, turning, authenticate }: Dependencies): Endpoint {
+/** POST /logout: by access token, cookie or refresh token, here or everywhere. */
+export function logoutEndpoint(dependencies: Dependencies): Endpoint {
+  const { sessions, turning, authenticate, browserSessions, crossSite } = dependencies;
+
   async function handle(request: EndpointRequest<z.infer<typeof body>>): Promise<Answer> {
     const { refreshToken, everywhere = false } = request.body;
-    const session =
-      refreshToken === undefined
+    const byCookie =
+      refreshToken === undefined &&
+      request.header("authorization") === undefined &&
+      browserSessions.valueIn(request) !== undefined;
+    const session = byCookie
+      ? await sessionOfCookie(request)
+      : refreshToken === undefined
         ? await authenticate(request)
         : await byRefreshToken(refreshToken, everywhere);
     if (session !== undefined) {
@@ -31,7 +43,14 @@ export function logoutEndpoint({ sessions, turning, authenticate }: Dependencies
       if (everywhere) await sessions.endAllOfUser(session.userId, by);
       else await sessions.end(session.id, by);
     }
-    return { status: 204 };
+    return { status: 204, ...(byCookie && { headers: { "Set-Cookie": browserSessions.clearCookie() } }) };
+  }
+
+  /** Undefined when it is over already, which is no error here either: the cookie goes. */
+  async function sessionOfCookie(request: EndpointRequest): Promise<Session | undefined> {
+    crossSite.check(request);
+    const found = await browserSessions.find(request);
+    return found.outcome === "found" ? found.session : undefined;
   }
 
   /**
@@ -61,7 +80,7 @@ export function logoutEndpoint({ sessions, turning, authenticate }: Dependencies
     body,
     bodyOptional: true,
     success: { status: 204, about: "Signed out; guards hear of it at once" },
-    refusals: ["missing_token", "invalid_token", "invalid_refresh_token"],
+    refusals: ["missing_token", "invalid_token", "invalid_refresh_token", "cross_site_request"],
     handle,
   };
 }

@@ -83,12 +83,14 @@ test("a token in the query, in the body or in a cookie is not looked at", async 
   const { accessToken } = tokens;
   const places: [string, Record<string, string>][] = [
     [`/me?access_token=${accessToken}`, {}],
-    ["/me", { cookie: `accessToken=${accessToken}; keyturn=${accessToken}` }],
+    ["/me", { cookie: `accessToken=${accessToken}; session=${accessToken}` }],
     ["/me", { "x-access-token": accessToken }],
   ];
   for (const [path, headers] of places) {
     assertRefusal(await server.call(path, { headers }), { status: 401, error: "missing_token" });
   }
+  const asSession = await server.call("/me", { headers: { cookie: `keyturn=${accessToken}` } });
+  assertRefusal(asSession, { status: 401, error: "invalid_session", reason: "unknown" });
 });
 
 test("RFC 8725 §3.1: alg none, in any case, with and without a signature", async () => {

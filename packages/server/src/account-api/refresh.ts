@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Settings } from "../config.ts";
+import type { Settings } from "../config-schema.ts";
 import { type RefreshRefusalReason, Refusal, refreshRefusalReasons } from "../errors.ts";
 import type { Answer, Endpoint, EndpointRequest } from "../http/endpoint.ts";
 import type { Metrics } from "../observability/metrics.ts";

@@ -21,6 +21,19 @@ export const tokenReply = z.object({
   sessionId: z.uuid(),
 });
 
+export const currentSessionReply = z.object({
+  user: userReply,
+  sessionId: z.uuid(),
+  accessToken: z.string().describe("A JWT as in RFC 9068, for the Authorization header"),
+  expiresIn: z.int().describe("Seconds until the access token expires"),
+});
+
+export const passwordReply = z.object({
+  sessionId: z.uuid().describe("The session that goes on"),
+});
+
+export const cookieLoginReply = z.object({ user: userReply, sessionId: z.uuid() });
+
 export const loginReply = tokenReply.extend({
   idToken: z.string().describe("Who signed in, OpenID Connect Core §2; for the client, never for an API"),
   user: userReply,
@@ -30,6 +43,7 @@ const sessionReply = z.object({
   id: z.uuid(),
   current: z.boolean().describe("The session of the access token that asks"),
   client: z.string(),
+  kind: z.enum(["app", "browser"]).describe("What holds it: a refresh token, or a cookie"),
   device: z.string().optional(),
   ip: z.string().optional().describe("Where it was last used from"),
   userAgent: z.string().optional(),

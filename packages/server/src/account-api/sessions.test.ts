@@ -36,7 +36,17 @@ test("the list shows the user's living sessions, the newest first, with exactly 
     ],
   );
   const [one, other] = sessions as unknown as [Record<string, unknown>, Record<string, unknown>];
-  const always = ["client", "createdAt", "current", "expiresAt", "id", "ip", "lastUsedAt", "userAgent"];
+  const always = [
+    "client",
+    "createdAt",
+    "current",
+    "expiresAt",
+    "id",
+    "ip",
+    "kind",
+    "lastUsedAt",
+    "userAgent",
+  ];
   assert.deepEqual(Object.keys(one).sort(), always);
   assert.deepEqual(Object.keys(other).sort(), [...always, "device"].sort());
   assert.equal(other.device, "Phone");

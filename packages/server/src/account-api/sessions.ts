@@ -3,7 +3,8 @@ import { Refusal } from "../errors.ts";
 import type { Endpoint } from "../http/endpoint.ts";
 import { isId } from "../primitives/id.ts";
 import { limits } from "../primitives/limits.ts";
-import type { Session, Sessions } from "../sessions/sessions.ts";
+import type { Session } from "../sessions/session.ts";
+import type { Sessions } from "../sessions/sessions.ts";
 import { sessionsReply } from "./schemas.ts";
 
 const iso = (milliseconds: number) => new Date(milliseconds).toISOString();
@@ -13,6 +14,7 @@ function shownSession(session: Session, current: Session) {
     id: session.id,
     current: session.id === current.id,
     client: session.clientId,
+    kind: session.kind,
     device: session.device,
     ip: session.ip,
     userAgent: session.userAgent,

@@ -7,7 +7,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import sql from "sql-template-tag";
-import type { SettingsInput } from "../config.ts";
+import type { SettingsInput } from "../config-schema.ts";
 import { openDatabase } from "../storage/open.ts";
 import { testEngine } from "../storage/test-database.ts";
 import { openTestPlace } from "./test-command.ts";

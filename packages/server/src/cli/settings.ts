@@ -1,11 +1,6 @@
-import {
-  parseSettings,
-  type ResolvedSettings,
-  type SettingName,
-  type SettingsInput,
-  settingNotes,
-  settingsSchema,
-} from "../config.ts";
+import { parseSettings, type ResolvedSettings } from "../config.ts";
+import { settingNotes } from "../config-notes.ts";
+import { type SettingName, type SettingsInput, settingsSchema } from "../config-schema.ts";
 import { readConfigFile } from "./config-file.ts";
 
 /** Where settings come from, weakest first: the file, the environment, the options of the command line. */

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable, Writable } from "node:stream";
-import type { SettingsInput } from "../config.ts";
+import type { SettingsInput } from "../config-schema.ts";
 import { randomBytes } from "../primitives/random.ts";
 import { openTestDatabase } from "../storage/test-database.ts";
 import { runProgram } from "./program.ts";

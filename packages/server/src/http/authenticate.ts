@@ -1,21 +1,41 @@
 import type { Guard } from "@keyturn/guard";
 import { parseBasicCredentials } from "../clients/client-authentication.ts";
 import type { Client, Clients } from "../clients/clients.ts";
-import { Refusal } from "../errors.ts";
+import { Refusal, type SessionRefusalReason, sessionRefusalReasons } from "../errors.ts";
 import { isId } from "../primitives/id.ts";
-import type { Session, Sessions } from "../sessions/sessions.ts";
+import type { Session } from "../sessions/session.ts";
+import type { Sessions } from "../sessions/sessions.ts";
+import type { BrowserSessions } from "./browser-sessions.ts";
+import type { CrossSite } from "./cross-site.ts";
 
 type WithHeaders = { header(name: string): string | undefined };
+type Asking = WithHeaders & { readonly method: string; readonly ip: string | undefined };
 
 /**
  * The session that a request's access token belongs to. The signature is checked by the guard, as in any API;
  * whether the session is over is asked of the database, for here is where the truth is.
  */
-export function createAuthentication({ guard, sessions, clients }: Dependencies) {
+export function createAuthentication(dependencies: Dependencies) {
+  const { guard, sessions, clients, browserSessions, crossSite } = dependencies;
+
+  async function byCookie(request: Asking): Promise<Session> {
+    // Before the cookie is looked at: another site must not learn by the answer whether somebody is signed in.
+    crossSite.check(request);
+    const found = await browserSessions.find(request);
+    if (found.outcome === "found") return found.session;
+    throw found.outcome === "missing" ? missingSession() : invalidSession(found.reason);
+  }
+
   return {
-    /** @throws Refusal missing_token, invalid_token */
-    async user(request: WithHeaders): Promise<Session> {
-      const token = bearerToken(request.header("authorization"));
+    /**
+     * By the access token, or where none is sent by the session cookie.
+     * @throws Refusal missing_token, invalid_token, invalid_session, cross_site_request
+     */
+    async user(request: Asking): Promise<Session> {
+      const authorization = request.header("authorization");
+      if (authorization === undefined && browserSessions.valueIn(request) !== undefined)
+        return byCookie(request);
+      const token = bearerToken(authorization);
       const verification = await guard.verify(token);
       if (!verification.ok) throw invalidToken();
       const { sessionId } = verification.identity;
@@ -41,6 +61,8 @@ interface Dependencies {
   readonly guard: Guard;
   readonly sessions: Sessions;
   readonly clients: Clients;
+  readonly browserSessions: BrowserSessions;
+  readonly crossSite: CrossSite;
 }
 
 function bearerToken(authorization: string | undefined): string {
@@ -51,6 +73,14 @@ function bearerToken(authorization: string | undefined): string {
   const match = /^Bearer +([A-Za-z0-9\-._~+/]+=*)$/i.exec(authorization);
   if (match?.[1] === undefined) throw invalidToken();
   return match[1];
+}
+
+export function missingSession(): Refusal {
+  return new Refusal("missing_session");
+}
+
+export function invalidSession(reason: SessionRefusalReason): Refusal {
+  return new Refusal("invalid_session", { reason, description: sessionRefusalReasons[reason] });
 }
 
 /** RFC 6750 §3: a refused token is always answered with a challenge. */

@@ -1,10 +1,11 @@
 import type { z } from "zod";
 import type { Client } from "../clients/clients.ts";
 import type { RefusalCode } from "../errors.ts";
-import type { Session } from "../sessions/sessions.ts";
+import type { Session } from "../sessions/session.ts";
 
 /** What an endpoint is given: everything about the request that has been checked by its row in routes.ts. */
 export interface EndpointRequest<Body = unknown> {
+  readonly method: string;
   readonly body: Body;
   /** Parameters of the path. */
   readonly path: Readonly<Record<string, string>>;
@@ -18,7 +19,7 @@ export interface EndpointRequest<Body = unknown> {
   signal(): AbortSignal;
 }
 
-/** A request with a good access token of a session that is not over. */
+/** A request with a good access token, or the cookie, of a session that is not over. */
 export interface UserRequest<Body = unknown> extends EndpointRequest<Body> {
   readonly session: Session;
 }

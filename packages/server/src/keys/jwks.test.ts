@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { calculateJwkThumbprint, importJWK } from "jose";
-import { signingAlgorithms } from "../config.ts";
+import { signingAlgorithms } from "../config-schema.ts";
 import { makeJwks, parsePublicJwk, publicJwk } from "./jwks.ts";
 import { decodePrivateKey, encodePrivateKey, generatePrivateKey } from "./key-pairs.ts";
 

@@ -1,5 +1,5 @@
 import { createPublicKey, type KeyObject } from "node:crypto";
-import type { SigningAlgorithm } from "../config.ts";
+import type { SigningAlgorithm } from "../config-schema.ts";
 import { assert } from "../primitives/assert.ts";
 import { sha256 } from "../primitives/digest.ts";
 

@@ -1,5 +1,5 @@
 import { createPrivateKey, generateKeyPair, type KeyObject } from "node:crypto";
-import type { SigningAlgorithm } from "../config.ts";
+import type { SigningAlgorithm } from "../config-schema.ts";
 
 type Done = (error: Error | null, publicKey: KeyObject, privateKey: KeyObject) => void;
 

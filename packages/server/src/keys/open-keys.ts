@@ -1,5 +1,6 @@
 import type { KeyObject } from "node:crypto";
-import { type SigningAlgorithm, settingNotes } from "../config.ts";
+import { settingNotes } from "../config-notes.ts";
+import type { SigningAlgorithm } from "../config-schema.ts";
 import { type Jwks, makeJwks, type PublicJwk, parsePublicJwk, publicJwk } from "./jwks.ts";
 import { decodePrivateKey, encodePrivateKey, generatePrivateKey } from "./key-pairs.ts";
 import type { Secrets } from "./secrets.ts";

@@ -1,6 +1,7 @@
 import { auditStatement } from "../audit/audit.ts";
 import type { Actor, AuditEventType } from "../audit/events.ts";
-import { type SigningAlgorithm, WrongSetting } from "../config.ts";
+import { WrongSetting } from "../config.ts";
+import type { SigningAlgorithm } from "../config-schema.ts";
 import type { Clock } from "../primitives/clock.ts";
 import type { Database, Transaction } from "../storage/database.ts";
 import { cannotOpen, makeKey, openPrivateKey, resealed } from "./open-keys.ts";

@@ -1,4 +1,4 @@
-import type { Settings } from "../config.ts";
+import type { Settings } from "../config-schema.ts";
 import { limits } from "../primitives/limits.ts";
 
 export type ScheduleSettings = Pick<Settings, "signingKeyDays" | "jwksCacheSeconds" | "idTokenSeconds">;

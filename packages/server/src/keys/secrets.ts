@@ -12,12 +12,13 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
-import { settingNotes, WrongSetting } from "../config.ts";
+import { WrongSetting } from "../config.ts";
+import { settingNotes } from "../config-notes.ts";
 import { assert } from "../primitives/assert.ts";
 import { randomBytes } from "../primitives/random.ts";
 
 /** What a key derived from the master secret is for. A new purpose is a new line here. */
-export type KeyPurpose = "attempt-key" | "rate-limit";
+export type KeyPurpose = "attempt-key" | "rate-limit" | "session-cookie";
 
 /** The keys of the refresh token's wire format (DESIGN §3), of one master secret. */
 export interface RefreshKeys {
@@ -40,6 +41,8 @@ export interface Secrets {
    *   it must be in `refreshKeys.byId`. Default: the current one.
    */
   key(purpose: KeyPurpose, id?: number): KeyObject;
+  /** The keys for one purpose of every master secret, by their key ids. */
+  keys(purpose: KeyPurpose): ReadonlyMap<number, KeyObject>;
   /**
    * Closes bytes for storage: AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce.
    * Layout: version 1 | key id 1 | nonce 12 | ciphertext | tag 16.
@@ -103,6 +106,7 @@ export function createSecrets(masters: readonly Uint8Array[]): Secrets {
       assert(one !== undefined, `no master secret has the key id ${id}`);
       return one.purposes[purpose];
     },
+    keys: (purpose) => new Map(derived.map((one) => [one.id, one.purposes[purpose]])),
     seal: (plaintext, context) => seal(current, plaintext, context),
     unseal(sealed, context) {
       const one = sealed[0] === SEAL_VERSION ? byId.get(sealed[1] ?? -1) : undefined;
@@ -121,7 +125,11 @@ function derive(master: Uint8Array): Derived {
     id: bytes("key-id", 1).readUInt8(),
     refresh: { chain: key("refresh-chain"), tag: key("refresh-tag") },
     sealing: key("sealing"),
-    purposes: { "attempt-key": key("attempt-key"), "rate-limit": key("rate-limit") },
+    purposes: {
+      "attempt-key": key("attempt-key"),
+      "rate-limit": key("rate-limit"),
+      "session-cookie": key("session-cookie"),
+    },
   };
 }
 

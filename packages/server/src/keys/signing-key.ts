@@ -1,5 +1,5 @@
 import type { KeyObject } from "node:crypto";
-import type { SigningAlgorithm } from "../config.ts";
+import type { SigningAlgorithm } from "../config-schema.ts";
 
 /**
  * The life of a key: *next* is published and does not sign yet; *current* signs; *retiring* is published until

@@ -1,5 +1,5 @@
 import sql, { type Sql } from "sql-template-tag";
-import type { SigningAlgorithm } from "../config.ts";
+import type { SigningAlgorithm } from "../config-schema.ts";
 import type { KeyState } from "./signing-key.ts";
 
 export interface KeyRow {

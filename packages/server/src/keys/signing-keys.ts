@@ -1,4 +1,5 @@
-import { type Settings, type SigningAlgorithm, WrongSetting } from "../config.ts";
+import { WrongSetting } from "../config.ts";
+import type { Settings, SigningAlgorithm } from "../config-schema.ts";
 import { assert } from "../primitives/assert.ts";
 import type { Clock } from "../primitives/clock.ts";
 import { limits } from "../primitives/limits.ts";

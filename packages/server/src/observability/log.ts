@@ -1,5 +1,5 @@
 import { type DestinationStream, type Logger, pino } from "pino";
-import type { Settings } from "../config.ts";
+import type { Settings } from "../config-schema.ts";
 
 export type Log = Logger;
 

@@ -26,11 +26,18 @@ export const limits = {
   turnRetriesMax: 8,
   /** Password hashes that wait for a thread; beyond that the answer is 503 with Retry-After. */
   passwordHashesWaitingMax: 100,
+  /** Uses of browsers' sessions that wait to be written; more are noted by the next request. */
+  touchesWaitingMax: 10_000,
+  /** Session cookies whose tag need not be computed again. */
+  cookiesKnownMax: 10_000,
+  /** Replies of GET /session that are kept, each with its access token. */
+  sessionRepliesMax: 10_000,
   /** The longest life of an access token; revocations are remembered this long. */
   accessTokenSecondsMax: 3600,
   /** Entries of the feed sent in one answer. */
   feedEntriesPerPageMax: 10_000,
   feedReadersMax: 1_000,
+  allowedOriginsMax: 100,
   /** The clock difference that verifiers are assumed to tolerate. */
   clockToleranceSecondsMax: 300,
 } as const;

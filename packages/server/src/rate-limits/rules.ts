@@ -17,6 +17,8 @@ export const rateRules = {
   signInOfAddress: { name: "sign-in-address", burst: 100, seconds: 3 },
   /** One account from all addresses that it has not signed in from before: a guesser with many addresses. */
   signInFromNewAddresses: { name: "sign-in-account", burst: 50, seconds: 60 },
+  /** Guesses at the current password by somebody who sits at an open session. */
+  passwordChange: { name: "password-change", burst: 10, seconds: 30 },
   registration: { name: "registration-address", burst: 20, seconds: 60 },
   /** Not a limit on people: how often the audit log repeats that somebody is being limited. */
   limitedAudit: { name: "limited-audit", burst: 1, seconds: 3600 },

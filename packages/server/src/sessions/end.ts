@@ -11,6 +11,8 @@ export type EndReason =
   | "ended_by_user"
   | "ended_by_operator"
   | "reused"
+  /** Its holder has signed in anew, and a new session has taken its place. */
+  | "replaced"
   | "password_changed"
   | "user_disabled"
   | "user_removed";

@@ -1,7 +1,7 @@
 import type { StoredAuditEvent } from "../audit/events.ts";
 import { unreachable } from "../primitives/assert.ts";
 import type { EndReason } from "./end.ts";
-import type { Session } from "./sessions.ts";
+import type { Session } from "./session.ts";
 
 /** One moment in a session's life, in plain words. */
 export interface Moment {
@@ -102,6 +102,8 @@ function endText(reason: EndReason): string {
       return "The operator ended it";
     case "reused":
       return "An old refresh token was used again";
+    case "replaced":
+      return "The same browser signed in anew, and a new session took its place";
     case "password_changed":
       return "The password was changed";
     case "user_disabled":

@@ -23,6 +23,8 @@ export interface SessionRow {
   end_event: Uint8Array | null;
 }
 
+export const always: Sql = sql`1 = 1`;
+
 const columns = sql`id, user_id, client_id, kind, parent, scope, amr, device, ip, user_agent, dpop_thumbprint,
   authenticated_at, last_used_at, expires_at, generation, recent, revoked_at, end_reason, end_event`;
 
@@ -55,7 +57,9 @@ export function selectSession(id: Id): Sql {
 export interface SessionFilter {
   userId?: Id | undefined;
   /** Only sessions that are not over: not revoked, not at their absolute end, used since then. */
-  alive?: { readonly at: number; readonly usedSince: number } | undefined;
+  alive?:
+    | { readonly at: number; readonly usedSince: Readonly<Record<"app" | "browser", number>> }
+    | undefined;
   before?: Id | undefined;
   rows: number;
 }
@@ -66,7 +70,9 @@ export function selectSessions({ userId, alive, before, rows }: SessionFilter): 
   const living =
     alive === undefined
       ? sql`1 = 1`
-      : sql`revoked_at IS NULL AND expires_at > ${alive.at} AND last_used_at > ${alive.usedSince}`;
+      : sql`revoked_at IS NULL AND expires_at > ${alive.at} AND last_used_at >
+          CASE kind WHEN 'browser' THEN CAST(${alive.usedSince.browser} AS BIGINT)
+            ELSE CAST(${alive.usedSince.app} AS BIGINT) END`;
   const older = before === undefined ? sql`1 = 1` : sql`id < ${idToBytes(before)}`;
   return sql`
     SELECT ${columns} FROM sessions WHERE ${ofUser} AND ${living} AND ${older} ORDER BY id DESC LIMIT ${rows}`;
@@ -82,10 +88,11 @@ export function updateEnded(ended: { which: Sql; at: number; reason: string; eve
     WHERE (${ended.which}) AND revoked_at IS NULL`;
 }
 
-export const whichSession = (id: Id): Sql => sql`id = ${idToBytes(id)}`;
-export const whichOfUser = (userId: Id): Sql => sql`user_id = ${idToBytes(userId)}`;
-export const whichOfUserBut = (userId: Id, except: Id): Sql =>
-  sql`user_id = ${idToBytes(userId)} AND id <> ${idToBytes(except)}`;
+export const whichSession = (id: Id, onlyIf: Sql = always): Sql => sql`id = ${idToBytes(id)} AND ${onlyIf}`;
+export const whichOfUser = (userId: Id, onlyIf: Sql): Sql =>
+  sql`user_id = ${idToBytes(userId)} AND ${onlyIf}`;
+export const whichOfUserBut = (userId: Id, but: { except: Id; onlyIf: Sql }): Sql =>
+  sql`user_id = ${idToBytes(userId)} AND id <> ${idToBytes(but.except)} AND ${but.onlyIf}`;
 
 /** Whether this act has ended anything: the condition for what follows it in the transaction. */
 export function endedAny(which: Sql, eventId: Id): Sql {
@@ -108,5 +115,3 @@ export function deleteOverBetween(slice: { after: Id; upTo: Id | undefined; over
     DELETE FROM sessions WHERE id > ${idToBytes(slice.after)} AND ${upTo}
       AND (expires_at < ${slice.over} OR revoked_at < ${slice.over})`;
 }
-
-export const always: Sql = sql`1 = 1`;

@@ -32,7 +32,7 @@ describe("list", () => {
     now += 1000;
     await Promise.all(Array.from({ length: limits.pageRowsMax + 5 }, () => start(userId)));
     now += 13 * DAY;
-    await turn(old.refreshToken);
+    await turn(old.credential);
     now += 2 * DAY;
     const alive = await rooms.sessions.list({ userId, alive: true });
     assert.deepEqual(
@@ -94,7 +94,7 @@ describe("end", () => {
       new Set(entries.map((entry) => entry.session)),
       new Set(all.map(({ session }) => session.id).filter((id) => id !== kept)),
     );
-    assert.equal((await turn(stranger.refreshToken)).outcome, "turned");
+    assert.equal((await turn(stranger.credential)).outcome, "turned");
   });
 });
 

@@ -1,10 +1,13 @@
 import sql from "sql-template-tag";
-import type { Settings } from "../config.ts";
+import type { Settings } from "../config-schema.ts";
 import { createSecrets } from "../keys/secrets.ts";
 import { idToBytes, newId } from "../primitives/id.ts";
 import type { Database } from "../storage/database.ts";
 import { createRefreshTokens } from "../tokens/refresh-token.ts";
+import { createSessionCookies } from "../tokens/session-cookie.ts";
+import { createBrowsing } from "./browsing.ts";
 import { createRevocations } from "./revocations.ts";
+import type { LifeSettings } from "./session.ts";
 import { createSessions } from "./sessions.ts";
 import { createTurning } from "./turning.ts";
 
@@ -12,12 +15,11 @@ const settings: TurnSettings = {
   refreshGraceSeconds: 30,
   appIdleSeconds: 14 * 24 * 3600,
   appAbsoluteSeconds: 180 * 24 * 3600,
+  browserIdleSeconds: 14 * 24 * 3600,
+  browserAbsoluteSeconds: 30 * 24 * 3600,
   restoreWindowUntil: undefined,
 };
-type TurnSettings = Pick<
-  Settings,
-  "refreshGraceSeconds" | "appIdleSeconds" | "appAbsoluteSeconds" | "restoreWindowUntil"
->;
+type TurnSettings = Pick<Settings, "refreshGraceSeconds" | "restoreWindowUntil"> & LifeSettings;
 
 const log = { warn() {}, error() {} };
 
@@ -25,18 +27,29 @@ const log = { warn() {}, error() {} };
 export function buildSessions(database: Database, change: Partial<TurnSettings> = {}) {
   const secrets = createSecrets([Buffer.alloc(32, 1)]);
   const refreshTokens = createRefreshTokens(secrets.refreshKeys);
+  const sessionCookies = createSessionCookies({
+    currentKeyId: secrets.refreshKeys.currentId,
+    keys: secrets.keys("session-cookie"),
+  });
   const { clock } = database;
   const revocations = createRevocations({ database, clock, log });
   const parts = {
     database,
     clock,
     refreshTokens,
+    sessionCookies,
     settings: { ...settings, ...change },
     onEnded: () => revocations.wake(),
     attemptDigestKey: (id: number) => secrets.key("attempt-key", id),
     log,
   };
-  return { refreshTokens, revocations, sessions: createSessions(parts), turning: createTurning(parts) };
+  return {
+    refreshTokens,
+    revocations,
+    sessions: createSessions(parts),
+    browsing: createBrowsing(parts),
+    turning: createTurning(parts),
+  };
 }
 
 /** A user to hang sessions on. */

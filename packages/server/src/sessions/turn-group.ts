@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import { insertEvent } from "../audit/audit.sql.ts";
 import type { AuditEvent } from "../audit/events.ts";
-import type { Settings } from "../config.ts";
+import type { Settings } from "../config-schema.ts";
 import { idFromBytes, newId } from "../primitives/id.ts";
 import type { Database, Sql, Statement } from "../storage/database.ts";
 import type { RefreshTokenParts, RefreshTokens } from "../tokens/refresh-token.ts";

@@ -45,7 +45,7 @@ function oneSuccessor(outcomes: readonly TurnOutcome[]): string {
 
 describe("races", () => {
   test("64 concurrent refreshes of one token: 64 succeed, one successor", async () => {
-    const { refreshToken, turn, session, sessions } = await start();
+    const { credential: refreshToken, turn, session, sessions } = await start();
     const outcomes = await Promise.all(Array.from({ length: 64 }, () => turn(refreshToken)));
     const successor = oneSuccessor(outcomes);
     assert.equal((await sessions.find(session.id))?.generation, 1);
@@ -53,7 +53,7 @@ describe("races", () => {
   });
 
   test("the same over two connections to one database", async () => {
-    const { refreshToken, turn } = await start();
+    const { credential: refreshToken, turn } = await start();
     const second = await openDatabase({ url: opened.url, clock: database.clock });
     try {
       const other = buildSessions(second);
@@ -71,7 +71,7 @@ describe("races", () => {
   });
 
   test("the same over two processes on one database", async () => {
-    const { refreshToken } = await start();
+    const { credential: refreshToken } = await start();
     const processes = await Promise.all([spawnProcess(), spawnProcess()]);
     try {
       for (let round = 0, token = refreshToken; round < 10; round++) {
@@ -99,7 +99,7 @@ describe("races", () => {
     );
     batches = 0;
     const outcomes = await Promise.all(
-      all.map((one) => rooms.turning.turn({ token: one?.refreshToken ?? "", clientId: "first-party" })),
+      all.map((one) => rooms.turning.turn({ token: one?.credential ?? "", clientId: "first-party" })),
     );
     for (const outcome of outcomes) assert.equal(outcome.outcome, "turned");
     assert.equal(new Set(outcomes.map((outcome) => succeeded(outcome).refreshToken)).size, 200);
@@ -108,7 +108,7 @@ describe("races", () => {
 
   test("a refresh that races with a revocation either comes before it or is refused; nothing turns after it", async () => {
     for (let round = 0; round < 30; round++) {
-      const { refreshToken, turn, sessions, session } = await start();
+      const { credential: refreshToken, turn, sessions, session } = await start();
       const [outcomes, ended] = await Promise.all([
         Promise.all(Array.from({ length: 4 }, () => turn(refreshToken))),
         sessions.end(session.id, { actor: "operator", reason: "ended_by_operator" }),
@@ -126,7 +126,7 @@ describe("races", () => {
   });
 
   test("of many parallel uses of a stolen old token the session ends once: one event, one feed entry", async () => {
-    const { refreshToken, turn, session, revocations } = await start();
+    const { credential: refreshToken, turn, session, revocations } = await start();
     const successor = succeeded(await turn(refreshToken)).refreshToken;
     now += 31_000;
     const { seq } = await revocations.snapshot();
@@ -157,7 +157,7 @@ describe("one transaction", () => {
         return results;
       },
     };
-    const { refreshToken, turn } = await start(buildSessions(losing));
+    const { credential: refreshToken, turn } = await start(buildSessions(losing));
     fail = true;
     await assert.rejects(turn(refreshToken), DatabaseUnavailable);
     fail = false;
@@ -178,14 +178,14 @@ describe("one transaction", () => {
     const honest = buildSessions(database);
     const started = await honest.sessions.start(appSession(await addUser(database)));
     const { turning } = buildSessions(failing);
-    const token = started?.refreshToken ?? "";
+    const token = started?.credential ?? "";
     await assert.rejects(turning.turn({ token, clientId: "first-party" }), DatabaseUnavailable);
     fail = false;
     assert.equal((await turning.turn({ token, clientId: "first-party" })).outcome, "turned");
   });
 
   test("a late retry with the attempt key is answered for 24 hours; without it the session ends", async () => {
-    const { refreshToken, turn } = await start();
+    const { credential: refreshToken, turn } = await start();
     const first = succeeded(await turn(refreshToken, { attemptKey: "device" }));
     now += 23 * 3600_000;
     const again = succeeded(await turn(refreshToken, { attemptKey: "device" }));
@@ -197,7 +197,7 @@ describe("one transaction", () => {
   });
 
   test("a token of another client is refused, and its session goes on", async () => {
-    const { refreshToken, turn } = await start();
+    const { credential: refreshToken, turn } = await start();
     assert.deepEqual(await turn(refreshToken, { clientId: "other" }), {
       outcome: "refused",
       reason: "wrong_client",
@@ -209,12 +209,12 @@ describe("one transaction", () => {
     const idle = await start(buildSessions(database, { appIdleSeconds: 60 }));
     const absolute = await start(buildSessions(database, { appAbsoluteSeconds: 60 }));
     now += 61_000;
-    assert.deepEqual(await idle.turn(idle.refreshToken), { outcome: "refused", reason: "idle" });
-    assert.deepEqual(await absolute.turn(absolute.refreshToken), { outcome: "refused", reason: "expired" });
+    assert.deepEqual(await idle.turn(idle.credential), { outcome: "refused", reason: "idle" });
+    assert.deepEqual(await absolute.turn(absolute.credential), { outcome: "refused", reason: "expired" });
   });
 
   test("a newer token than the row is refused; in a restore window it is adopted, and audited", async () => {
-    const { refreshToken, turn, session } = await start();
+    const { credential: refreshToken, turn, session } = await start();
     const [before] = await database.all(selectAll(session.id));
     const newer = succeeded(await turn(succeeded(await turn(refreshToken)).refreshToken)).refreshToken;
     assert.ok(before);

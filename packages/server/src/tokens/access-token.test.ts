@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decodeJwt, decodeProtectedHeader } from "jose";
-import type { SigningAlgorithm } from "../config.ts";
+import type { SigningAlgorithm } from "../config-schema.ts";
 import { publicJwk } from "../keys/jwks.ts";
 import { generatePrivateKey } from "../keys/key-pairs.ts";
 import type { SigningKey } from "../keys/signing-key.ts";

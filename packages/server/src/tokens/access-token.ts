@@ -1,4 +1,4 @@
-import type { Settings } from "../config.ts";
+import type { Settings } from "../config-schema.ts";
 import type { SigningKeys } from "../keys/signing-keys.ts";
 import { type Clock, toSeconds } from "../primitives/clock.ts";
 import type { Id } from "../primitives/id.ts";

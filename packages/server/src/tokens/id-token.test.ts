@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from "jose";
-import { type SigningAlgorithm, signingAlgorithms } from "../config.ts";
+import { type SigningAlgorithm, signingAlgorithms } from "../config-schema.ts";
 import { type PublicJwk, publicJwk } from "../keys/jwks.ts";
 import { generatePrivateKey } from "../keys/key-pairs.ts";
 import type { SigningKey } from "../keys/signing-key.ts";

@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import type { Settings, SigningAlgorithm } from "../config.ts";
+import type { Settings, SigningAlgorithm } from "../config-schema.ts";
 import type { SigningKeys } from "../keys/signing-keys.ts";
 import { type Clock, toSeconds } from "../primitives/clock.ts";
 import type { Id } from "../primitives/id.ts";

@@ -3,7 +3,7 @@ import { verify } from "node:crypto";
 import { before, test } from "node:test";
 import fc from "fast-check";
 import { compactVerify, importJWK } from "jose";
-import { type SigningAlgorithm, signingAlgorithms } from "../config.ts";
+import { type SigningAlgorithm, signingAlgorithms } from "../config-schema.ts";
 import { type PublicJwk, publicJwk } from "../keys/jwks.ts";
 import { generatePrivateKey } from "../keys/key-pairs.ts";
 import type { SigningKey } from "../keys/signing-key.ts";

@@ -1,5 +1,5 @@
 import { sign } from "node:crypto";
-import type { SigningAlgorithm } from "../config.ts";
+import type { SigningAlgorithm } from "../config-schema.ts";
 import type { SigningKey } from "../keys/signing-key.ts";
 import { assert } from "../primitives/assert.ts";
 

@@ -129,7 +129,7 @@ describe("registration", () => {
       hashes += 1;
       return room.passwords.hash(password);
     };
-    const counted = createUsers({ ...room.dependencies, passwords: { hash } });
+    const counted = createUsers({ ...room.dependencies, passwords: { ...room.passwords, hash } });
     const refused = { outcome: "registration_refused" };
     assert.deepEqual(await counted.register({ ...input, email: "free@example.com" }, {}), refused);
     assert.deepEqual(await counted.register({ ...input, username: "free" }, {}), refused);

@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import type { Settings } from "../config.ts";
+import type { Settings } from "../config-schema.ts";
 import { assert } from "../primitives/assert.ts";
 import { equalBytes } from "../primitives/compare.ts";
 import { limits } from "../primitives/limits.ts";

@@ -42,7 +42,7 @@ describe("signing in", () => {
       });
       assert.ok(result.outcome === "signed_in");
       assert.deepEqual(result.user, user);
-      assert.match(result.refreshToken, /^krt_/);
+      assert.match(result.credential, /^krt_/);
       const { session } = result;
       assert.deepEqual(await room.sessions.find(session.id), session);
       assert.deepEqual(

@@ -7,7 +7,8 @@ import { limits } from "../primitives/limits.ts";
 import { addressBlock } from "../rate-limits/address.ts";
 import type { Bucket, RateLimits } from "../rate-limits/rate-limits.ts";
 import { knownAddressSeconds, rateRules } from "../rate-limits/rules.ts";
-import type { Session, Sessions } from "../sessions/sessions.ts";
+import type { Session, SessionKind } from "../sessions/session.ts";
+import type { Sessions } from "../sessions/sessions.ts";
 import type { Database } from "../storage/database.ts";
 import { cleanText, loginKey } from "./names.ts";
 import type { Passwords } from "./password-hashing.ts";
@@ -26,6 +27,12 @@ export interface SignIn {
   readonly username: string;
   readonly password: string;
   readonly clientId: string;
+  /** Default: app. */
+  readonly kind?: SessionKind | undefined;
+  /** The session that the same browser had: it ends when this one starts. */
+  readonly replaces?: Session | undefined;
+  /** RFC 7638: the key that the session's refresh token is bound to. */
+  readonly keyThumbprint?: string | undefined;
   /** Where the request comes from. Without it the limits by address cannot hold. */
   readonly ip?: string | undefined;
   readonly userAgent?: string | undefined;
@@ -37,7 +44,8 @@ export type SignedIn =
       readonly outcome: "signed_in";
       readonly user: User;
       readonly session: Session;
-      readonly refreshToken: string;
+      /** The first refresh token, or the value of the cookie. */
+      readonly credential: string;
     }
   /** No such user, no password, the wrong one, or a disabled user: nobody is told which. */
   | { readonly outcome: "invalid_credentials" }
@@ -154,12 +162,13 @@ function createStarting({ clock, rateLimits, sessions }: Dependencies) {
       const session = {
         userId: user.id,
         clientId: request.clientId,
-        kind: "app",
+        kind: request.kind ?? "app",
         scope: "",
         amr: ["pwd"],
         device: cleanText(request.device, limits.deviceCharactersMax),
         ip: attempt.ip,
         userAgent: cleanText(request.userAgent, limits.userAgentCharactersMax),
+        keyThumbprint: request.keyThumbprint,
       } as const;
       const also = [
         ...rateLimits.refundStatements(attempt.buckets),
@@ -170,7 +179,7 @@ function createStarting({ clock, rateLimits, sessions }: Dependencies) {
       ];
       // A password that was changed while it was being verified starts no session: the change may have ended all.
       const onlyIf = passwordUnchanged(user.id, attempt.found?.password_changed_at ?? 0);
-      const started = await sessions.start(session, { also, onlyIf });
+      const started = await sessions.start(session, { also, onlyIf, replaces: request.replaces });
       return started && { outcome: "signed_in", user, ...started };
     },
   };

@@ -6,6 +6,7 @@ import { createRateLimits } from "../rate-limits/rate-limits.ts";
 import { createSessions } from "../sessions/sessions.ts";
 import { openTestDatabase } from "../storage/test-database.ts";
 import { createRefreshTokens } from "../tokens/refresh-token.ts";
+import { createSessionCookies } from "../tokens/session-cookie.ts";
 import { createPasswords } from "./password-hashing.ts";
 import { createSignIn } from "./sign-in.ts";
 import { createUsers } from "./users.ts";
@@ -23,11 +24,21 @@ export async function openUsers() {
   const passwords = createPasswords({ settings });
   const rateLimits = createRateLimits({ database, clock, key: createSecretKey(Buffer.alloc(32, 1)) });
   const announced = { count: 0 };
+  const secrets = createSecrets([Buffer.alloc(32, 2)]);
   const sessions = createSessions({
     database,
     clock,
-    refreshTokens: createRefreshTokens(createSecrets([Buffer.alloc(32, 2)]).refreshKeys),
-    settings: { appIdleSeconds: 86_400, appAbsoluteSeconds: 864_000 },
+    refreshTokens: createRefreshTokens(secrets.refreshKeys),
+    sessionCookies: createSessionCookies({
+      currentKeyId: secrets.refreshKeys.currentId,
+      keys: secrets.keys("session-cookie"),
+    }),
+    settings: {
+      appIdleSeconds: 86_400,
+      appAbsoluteSeconds: 864_000,
+      browserIdleSeconds: 86_400,
+      browserAbsoluteSeconds: 864_000,
+    },
     onEnded: async () => {
       announced.count += 1;
     },

@@ -56,6 +56,13 @@ export function selectUserToSignIn(key: UserKey): Sql {
     LEFT JOIN credentials c ON c.user_id = u.id AND c.kind = 'password' WHERE ${byKey(key)}`;
 }
 
+/** The same, for one who is signed in. */
+export function selectUserWithPassword(id: Id): Sql {
+  return sql`
+    SELECT ${columns}, c.secret AS password_hash, c.changed_at AS password_changed_at FROM users u
+    LEFT JOIN credentials c ON c.user_id = u.id AND c.kind = 'password' WHERE u.id = ${idToBytes(id)}`;
+}
+
 /** The newest first. */
 export function selectUsers({ before, rows }: { before: Id | undefined; rows: number }): Sql {
   const older = before === undefined ? sql`1 = 1` : sql`u.id < ${idToBytes(before)}`;
@@ -110,11 +117,17 @@ export function insertRole(userId: Id, role: string): Sql {
 }
 
 /** The user's password, new or in place of the one before. Only if the user is there. */
-export function putPassword(password: { id: Id; userId: Id; hash: string; at: number }): Sql {
-  const { id, userId, hash, at } = password;
+export function putPassword(password: {
+  id: Id;
+  userId: Id;
+  hash: string;
+  at: number;
+  onlyIf?: Sql | undefined;
+}): Sql {
+  const { id, userId, hash, at, onlyIf = userExists(userId) } = password;
   return sql`
     INSERT INTO credentials (id, user_id, kind, secret, created_at, changed_at)
-    SELECT ${idToBytes(id)}, ${idToBytes(userId)}, 'password', ${hash}, ${at}, ${at} WHERE ${userExists(userId)}
+    SELECT ${idToBytes(id)}, ${idToBytes(userId)}, 'password', ${hash}, ${at}, ${at} WHERE ${onlyIf}
     ON CONFLICT (user_id) WHERE kind = 'password'
     DO UPDATE SET secret = excluded.secret, changed_at = excluded.changed_at`;
 }

@@ -7,6 +7,7 @@ import type { Database } from "../storage/database.ts";
 import { createAdding } from "./adding.ts";
 import { createChanging } from "./changing.ts";
 import { loginKey } from "./names.ts";
+import { createPasswordChange } from "./password-change.ts";
 import type { Passwords } from "./password-hashing.ts";
 import { createSwitching } from "./switching.ts";
 import { type User, userFromRow } from "./user.ts";
@@ -17,9 +18,9 @@ export type Users = ReturnType<typeof createUsers>;
 interface Dependencies {
   readonly database: Database;
   readonly clock: Clock;
-  readonly passwords: Pick<Passwords, "hash">;
-  readonly rateLimits: Pick<RateLimits, "consume">;
-  readonly sessions: Pick<Sessions, "endAllOfUserStatements" | "announceEnded">;
+  readonly passwords: Pick<Passwords, "hash" | "verify" | "verifyNothing">;
+  readonly rateLimits: Pick<RateLimits, "consume" | "consumeAll" | "refund">;
+  readonly sessions: Pick<Sessions, "start" | "endAllOfUserStatements" | "announceEnded">;
 }
 
 /** The users of this server. Every act is one transaction with its audit event inside. */
@@ -35,6 +36,7 @@ export function createUsers(dependencies: Dependencies) {
     ...createAdding(dependencies),
     ...createChanging(dependencies),
     ...createSwitching(dependencies),
+    ...createPasswordChange(dependencies),
 
     findById,
 

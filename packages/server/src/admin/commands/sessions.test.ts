@@ -52,7 +52,7 @@ async function explained(rooms: TestRooms, id: string) {
 }
 
 test("explain: a session that is alive, with its turns", async () => {
-  const { rooms, session, refreshToken, pass } = await aliceSignedIn();
+  const { rooms, session, credential: refreshToken, pass } = await aliceSignedIn();
   try {
     pass(MINUTE);
     const turned = await rooms.turning.turn({ token: refreshToken, clientId: "keyturn" });
@@ -98,7 +98,7 @@ test("explain: revoked by the operator, alone or with all of the user's sessions
 });
 
 test("explain: an old refresh token was used again", async () => {
-  const { rooms, session, refreshToken, pass } = await aliceSignedIn();
+  const { rooms, session, credential: refreshToken, pass } = await aliceSignedIn();
   try {
     let token = refreshToken;
     for (let i = 0; i < 3; i++) {

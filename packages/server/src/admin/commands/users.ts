@@ -1,5 +1,6 @@
 import type { Id } from "../../primitives/id.ts";
-import type { Session, Sessions } from "../../sessions/sessions.ts";
+import type { Session } from "../../sessions/session.ts";
+import type { Sessions } from "../../sessions/sessions.ts";
 import type { UserAdded as Added, NewUser } from "../../users/adding.ts";
 import type { PasswordSet, RolesSet } from "../../users/changing.ts";
 import type { By, User } from "../../users/user.ts";

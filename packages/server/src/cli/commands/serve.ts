@@ -1,6 +1,7 @@
 import { addFirstAdmin, type FirstAdmin } from "../../admin/commands/first-admin.ts";
 import type { App } from "../../app.ts";
-import { isLoopback, type ResolvedSettings } from "../../config.ts";
+import type { ResolvedSettings } from "../../config.ts";
+import { isLoopback } from "../../config-schema.ts";
 import { createLog } from "../../observability/log.ts";
 import { bind, listen, type RunningServer } from "../../server.ts";
 import { openDatabase } from "../../storage/open.ts";
@@ -86,7 +87,7 @@ function announce({ terminal, json }: Context, { app, running, admin }: Started)
   }
   if (isForDevelopment(settings)) {
     terminal.stderr.write(
-      `keyturn: the issuer ${issuer} is for development only. Set KEYTURN_ISSUER to an https address for anything else.\n`,
+      `keyturn: the issuer ${issuer} is for development only, and its session cookie has no __Host- prefix. Set KEYTURN_ISSUER to an https address for anything else.\n`,
     );
   }
 }

@@ -1,4 +1,5 @@
-import type { ResolvedSettings, SigningAlgorithm } from "../../../config.ts";
+import type { ResolvedSettings } from "../../../config.ts";
+import type { SigningAlgorithm } from "../../../config-schema.ts";
 import { cannotOpen, openPrivateKey } from "../../../keys/open-keys.ts";
 import { dueAt, retiredFrom } from "../../../keys/schedule.ts";
 import { createSecrets } from "../../../keys/secrets.ts";

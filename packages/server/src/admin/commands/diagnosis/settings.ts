@@ -1,4 +1,5 @@
-import { isLoopback, type ResolvedSettings } from "../../../config.ts";
+import type { ResolvedSettings } from "../../../config.ts";
+import { isLoopback } from "../../../config-schema.ts";
 import type { Clock } from "../../../primitives/clock.ts";
 import { type Finding, ok, warn } from "./finding.ts";
 

@@ -1,0 +1,106 @@
+import type { Clock } from "../primitives/clock.ts";
+import type { Id } from "../primitives/id.ts";
+import { limits } from "../primitives/limits.ts";
+import type { Browsing, BrowsingRefusal, Look } from "../sessions/browsing.ts";
+import type { Sessions } from "../sessions/sessions.ts";
+import type { AccessTokens } from "../tokens/access-token.ts";
+import type { Users } from "../users/users.ts";
+import { mintFor } from "./tokens.ts";
+import { shownUser } from "./user.ts";
+
+/** Who is signed in, by the cookie, and a token for APIs: the reply of GET /session. */
+export interface CurrentSession {
+  readonly user: ReturnType<typeof shownUser>;
+  readonly sessionId: Id;
+  readonly accessToken: string;
+  /** Seconds from now. */
+  readonly expiresIn: number;
+}
+
+export type CurrentSessionOutcome =
+  | {
+      readonly outcome: "found";
+      readonly session: CurrentSession;
+      /** The same as JSON. */
+      readonly json: string;
+    }
+  | { readonly outcome: "refused"; readonly reason: BrowsingRefusal };
+
+interface Dependencies {
+  readonly browsing: Browsing;
+  readonly sessions: Pick<Sessions, "find">;
+  readonly users: Pick<Users, "findById">;
+  readonly accessTokens: AccessTokens;
+  readonly settings: { readonly audience: string };
+  readonly clock: Clock;
+}
+
+/** What does not change from one reply to the next. */
+interface Kept {
+  readonly userUpdatedAt: number;
+  readonly user: CurrentSession["user"];
+  readonly accessToken: string;
+  /** Milliseconds since 1970: from then on a new token is minted; and when the token ends. */
+  readonly renewAt: number;
+  readonly endsAt: number;
+  /** The reply up to the number of seconds. */
+  readonly jsonBefore: string;
+}
+
+export type CurrentSessions = ReturnType<typeof createCurrentSessions>;
+
+/**
+ * Reads who is signed in. The row is asked every time, so that a session that was ended anywhere is over here at once;
+ * what is dear (the user, a signature) is kept until half of the token's life is over or the user has changed.
+ */
+export function createCurrentSessions(dependencies: Dependencies) {
+  const { browsing, sessions, users, accessTokens, clock } = dependencies;
+  const { audience } = dependencies.settings;
+  const keptById = new Map<Id, Kept>();
+
+  async function make(look: Look & { outcome: "living" }): Promise<Kept | undefined> {
+    const { sessionId, userId, userUpdatedAt } = look;
+    const [session, user] = await Promise.all([sessions.find(sessionId), users.findById(userId)]);
+    if (session === undefined || user === undefined) return undefined;
+    const now = clock.now();
+    const facts = { ...session, sessionId, roles: user.roles, authenticatedAt: session.createdAt };
+    const { accessToken, expiresIn } = mintFor(facts, { accessTokens, audience });
+    const shown = shownUser(user);
+    const json = JSON.stringify({ user: shown, sessionId, accessToken });
+    return {
+      userUpdatedAt,
+      user: shown,
+      accessToken,
+      renewAt: now + expiresIn * 500,
+      endsAt: now + expiresIn * 1000,
+      jsonBefore: `${json.slice(0, -1)},"expiresIn":`,
+    };
+  }
+
+  async function keptFor(look: Look & { outcome: "living" }): Promise<Kept | undefined> {
+    const found = keptById.get(look.sessionId);
+    if (found !== undefined && found.userUpdatedAt === look.userUpdatedAt && clock.now() < found.renewAt) {
+      return found;
+    }
+    const made = await make(look);
+    keptById.delete(look.sessionId);
+    if (made === undefined) return undefined;
+    if (keptById.size >= limits.sessionRepliesMax) keptById.delete(keptById.keys().next().value as Id);
+    keptById.set(look.sessionId, made);
+    return made;
+  }
+
+  return {
+    /** @param cookie the value of the session cookie */
+    async get(cookie: string, ip: string | undefined): Promise<CurrentSessionOutcome> {
+      const look = await browsing.look(cookie, ip);
+      if (look.outcome === "refused") return look;
+      const kept = await keptFor(look);
+      if (kept === undefined) return { outcome: "refused", reason: "unknown" };
+      const { user, accessToken, endsAt, jsonBefore } = kept;
+      const expiresIn = Math.max(0, Math.floor((endsAt - clock.now()) / 1000));
+      const session = { user, sessionId: look.sessionId, accessToken, expiresIn };
+      return { outcome: "found", session, json: `${jsonBefore}${expiresIn}}` };
+    },
+  };
+}

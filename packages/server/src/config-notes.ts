@@ -1,0 +1,162 @@
+import { type SettingName, signingAlgorithms } from "./config-schema.ts";
+import { limits } from "./primitives/limits.ts";
+
+export interface SettingNotes {
+  /** One sentence for the documentation. */
+  about: string;
+  /** The environment variable that overrides the settings file. */
+  variable?: string;
+  /** What it takes, for the line that stops a start. */
+  takes: string;
+  secret?: boolean;
+}
+
+export const settingNotes: Readonly<Record<SettingName, SettingNotes>> = {
+  issuer: {
+    about:
+      "The public address of this server, the `iss` of every token. Default: http://localhost and the port.",
+    variable: "KEYTURN_ISSUER",
+    takes: "an https address without a trailing slash, query or fragment (http only for a loopback host)",
+  },
+  audience: {
+    about: "The `aud` of access tokens from the first-party API. Default: the issuer.",
+    variable: "KEYTURN_AUDIENCE",
+    takes: "a text of 1 to 500 characters, usually the address of your API",
+  },
+  database: {
+    about: "Where rows live. Default: sqlite:, the data folder, keyturn.db.",
+    variable: "KEYTURN_DATABASE",
+    takes: "sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME",
+    secret: true,
+  },
+  data: {
+    about: "The folder for the SQLite database and the master secret.",
+    variable: "KEYTURN_DATA",
+    takes: "a path",
+  },
+  secret: {
+    about:
+      "The master secret, from which every other key is derived. Several, separated by commas, while it is being changed: the first one is used, the others still open what they closed. Default: a file in the data folder, made at the first start.",
+    variable: "KEYTURN_SECRET",
+    takes:
+      "at least 32 random bytes in base64url, as from: openssl rand -base64 32 | tr '+/' '-_' | tr -d '='",
+    secret: true,
+  },
+  port: {
+    about: "The port to listen on; 0 lets the system choose.",
+    variable: "PORT",
+    takes: "a whole number from 0 to 65535",
+  },
+  host: { about: "The address to listen on.", variable: "HOST", takes: "a host name or an IP address" },
+  metrics: {
+    about: "Who may read GET /metrics: callers on this machine, anyone, or nobody.",
+    variable: "KEYTURN_METRICS",
+    takes: "loopback, open or off",
+  },
+  trustedProxies: {
+    about: "How many proxies in front of this server add to X-Forwarded-For. 0: the header is ignored.",
+    variable: "KEYTURN_TRUSTED_PROXIES",
+    takes: "a whole number from 0 to 5",
+  },
+  registration: {
+    about: "Whether anyone may make an account by POST /register.",
+    variable: "KEYTURN_REGISTRATION",
+    takes: "open or off",
+  },
+  allowedOrigins: {
+    about:
+      "Web applications on other origins whose pages may call the first-party API (CORS) and change things by the session cookie. Default: none, this server's own origin only.",
+    variable: "KEYTURN_ALLOWED_ORIGINS",
+    takes:
+      "origins like https://app.example.com, separated by commas (a list in a settings file); http only for a loopback host",
+  },
+  accessTokenSeconds: {
+    about: "How long an access token lives.",
+    variable: "KEYTURN_ACCESS_TOKEN_SECONDS",
+    takes: `a whole number of seconds from 60 to ${limits.accessTokenSecondsMax}`,
+  },
+  accessTokenAlgorithm: {
+    about: "What signs access tokens.",
+    variable: "KEYTURN_ACCESS_TOKEN_ALGORITHM",
+    takes: `one of ${signingAlgorithms.join(", ")}`,
+  },
+  accessTokenBinding: {
+    about:
+      "Whether the access tokens of a session that is bound to a key are bound to it too (RFC 9449): then each request to an API needs a proof, and a guard that verifies it. The refresh token of such a session is bound in any case.",
+    variable: "KEYTURN_ACCESS_TOKEN_BINDING",
+    takes: "none or dpop",
+  },
+  idTokenSeconds: {
+    about: "How long an ID token lives.",
+    takes: "a whole number of seconds from 60 to 86400",
+  },
+  refreshGraceSeconds: {
+    about:
+      "How long a refresh token that was just replaced still gets the same successor (two tabs, a lost reply).",
+    variable: "KEYTURN_REFRESH_GRACE_SECONDS",
+    takes: "a whole number of seconds from 0 to 120",
+  },
+  appIdleSeconds: {
+    about: "An app's session ends when it has not been used for this long.",
+    variable: "KEYTURN_APP_IDLE_SECONDS",
+    takes: "a whole number of seconds from 60 to 34560000",
+  },
+  appAbsoluteSeconds: {
+    about: "An app's session ends this long after sign-in, whatever happens.",
+    variable: "KEYTURN_APP_ABSOLUTE_SECONDS",
+    takes: "a whole number of seconds from 60 to 34560000",
+  },
+  browserIdleSeconds: {
+    about: "A browser's session (the cookie) ends when it has not been used for this long.",
+    variable: "KEYTURN_BROWSER_IDLE_SECONDS",
+    takes: "a whole number of seconds from 60 to 34560000",
+  },
+  browserAbsoluteSeconds: {
+    about: "A browser's session ends this long after sign-in, whatever happens.",
+    variable: "KEYTURN_BROWSER_ABSOLUTE_SECONDS",
+    takes: "a whole number of seconds from 60 to 34560000",
+  },
+  signingKeyDays: {
+    about: "How often the signing keys rotate by themselves.",
+    variable: "KEYTURN_SIGNING_KEY_DAYS",
+    takes: "a whole number of days from 1 to 400",
+  },
+  jwksCacheSeconds: {
+    about: "How long verifiers may keep the key set; a new key is published this long before it signs.",
+    variable: "KEYTURN_JWKS_CACHE_SECONDS",
+    takes: "a whole number of seconds from 10 to 86400",
+  },
+  passwordMemoryKib: {
+    about: "Memory of one Argon2id hash. Raised hashes are replaced at the next sign-in.",
+    variable: "KEYTURN_PASSWORD_MEMORY_KIB",
+    takes: "a whole number of KiB from 7168 to 1048576",
+  },
+  passwordPasses: {
+    about: "Passes of one Argon2id hash.",
+    variable: "KEYTURN_PASSWORD_PASSES",
+    takes: "a whole number from 1 to 20",
+  },
+  passwordHashesConcurrentMax: {
+    about:
+      "Password hashes computed at once, each on a thread of its own. Default: cores less one, at least 1, at most 8.",
+    variable: "KEYTURN_PASSWORD_HASHES_CONCURRENT_MAX",
+    takes: "a whole number from 1 to 64",
+  },
+  auditDays: { about: "How long audit events are kept.", takes: "a whole number of days from 1 to 3650" },
+  restoreWindowUntil: {
+    about:
+      "After restoring an older copy of the database: until then, a refresh token newer than the copy is adopted instead of refused.",
+    variable: "KEYTURN_RESTORE_WINDOW_UNTIL",
+    takes: "a time like 2026-11-23T12:00:00Z, at most 48 hours ahead",
+  },
+  siteName: {
+    about: "What the pages for people call this place.",
+    variable: "KEYTURN_SITE_NAME",
+    takes: "a text of 1 to 60 characters",
+  },
+  logLevel: {
+    about: "What is written to the log.",
+    variable: "KEYTURN_LOG_LEVEL",
+    takes: "fatal, error, warn, info, debug or silent",
+  },
+};

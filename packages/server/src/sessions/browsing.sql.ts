@@ -1,0 +1,38 @@
+import sql, { type Sql } from "sql-template-tag";
+import type { Statement } from "../storage/database.ts";
+import { prepared } from "../storage/prepared.ts";
+
+/** What a look at a browser's session asks for: whether it lives, and whether its user has changed. */
+export interface LookRow {
+  user_id: Uint8Array;
+  digest: Uint8Array;
+  last_used_at: number;
+  expires_at: number;
+  revoked_at: number | null;
+  end_reason: string | null;
+  /** Changes with whatever a reply shows of the user; null when the user is removed. */
+  user_updated_at: number | null;
+  user_disabled_at: number | null;
+}
+
+const select = prepared(sql`
+  SELECT s.user_id, s.digest, s.last_used_at, s.expires_at, s.revoked_at, s.end_reason,
+    u.updated_at AS user_updated_at, u.disabled_at AS user_disabled_at
+  FROM sessions s LEFT JOIN users u ON u.id = s.user_id
+  WHERE s.id = ${null} AND s.kind = 'browser'`);
+
+export function selectForLook(sessionId: Uint8Array): Statement {
+  return select(sessionId);
+}
+
+/** Notes a use. Of any number of nodes that see one at the same time, the first writes and the others change nothing. */
+export function updateUsed(used: {
+  sessionId: Uint8Array;
+  at: number;
+  before: number;
+  ip: string | null;
+}): Sql {
+  return sql`
+    UPDATE sessions SET last_used_at = ${used.at}, ip = COALESCE(${used.ip}, ip)
+    WHERE id = ${used.sessionId} AND last_used_at < ${used.before} AND revoked_at IS NULL`;
+}

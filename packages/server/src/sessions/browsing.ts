@@ -1,0 +1,100 @@
+import type { Clock } from "../primitives/clock.ts";
+import { equalBytes } from "../primitives/compare.ts";
+import { sha256 } from "../primitives/digest.ts";
+import { type Id, idFromBytes } from "../primitives/id.ts";
+import { limits } from "../primitives/limits.ts";
+import type { Database } from "../storage/database.ts";
+import type { SessionCookieParts, SessionCookies } from "../tokens/session-cookie.ts";
+import { type LookRow, selectForLook } from "./browsing.sql.ts";
+import { type LifeSettings, lifeOf } from "./session.ts";
+import { createTouching } from "./touching.ts";
+
+/** Why the cookie of a browser is not accepted. */
+export type BrowsingRefusal =
+  /** Nothing of this server's, or a session that is not kept any more. */
+  | "unknown"
+  | "revoked"
+  /** Idle too long, or at its absolute end. */
+  | "expired"
+  /** The same browser has signed in anew: it has another cookie by now. */
+  | "replaced";
+
+export type Look =
+  | {
+      readonly outcome: "living";
+      readonly sessionId: Id;
+      readonly userId: Id;
+      /** Changes whenever something about the user does. Milliseconds since 1970. */
+      readonly userUpdatedAt: number;
+      readonly expiresAt: number;
+    }
+  | { readonly outcome: "refused"; readonly reason: BrowsingRefusal };
+
+export type Browsing = ReturnType<typeof createBrowsing>;
+
+interface Dependencies {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly sessionCookies: SessionCookies;
+  readonly settings: LifeSettings;
+  readonly log: { warn(detail: object, message: string): void };
+}
+
+/** A cookie whose tag has verified. */
+interface Known extends SessionCookieParts {
+  readonly id: Id;
+  /** SHA-256 of the secret. */
+  readonly digest: Buffer;
+}
+
+/** Sessions of browsers: the cookie says which one, the row says whether it lives. */
+export function createBrowsing(dependencies: Dependencies) {
+  const { database, clock, sessionCookies, settings } = dependencies;
+  const { idleMs } = lifeOf("browser", settings);
+  const touching = createTouching(dependencies);
+  // What a value says, not whether its session lives: three hashes less for a browser that comes again.
+  const known = new Map<string, Known>();
+
+  function read(cookie: string): Known | undefined {
+    const found = known.get(cookie);
+    if (found !== undefined) return found;
+    const parts = sessionCookies.decode(cookie);
+    if (parts === undefined) return undefined;
+    const made = { ...parts, id: idFromBytes(parts.sessionId), digest: sha256(parts.secret) };
+    if (known.size >= limits.cookiesKnownMax) known.delete(known.keys().next().value as string);
+    known.set(cookie, made);
+    return made;
+  }
+
+  function objection(row: LookRow | undefined, digest: Buffer): BrowsingRefusal | undefined {
+    if (row === undefined || !equalBytes(row.digest, digest)) return "unknown";
+    if (row.revoked_at !== null) return row.end_reason === "replaced" ? "replaced" : "revoked";
+    const now = clock.now();
+    if (now >= row.expires_at || now - row.last_used_at > idleMs) return "expired";
+    return row.user_updated_at === null || row.user_disabled_at !== null ? "revoked" : undefined;
+  }
+
+  return {
+    /** Whether the session of a cookie lives. A use counts as one: the session idles from now on. */
+    async look(cookie: string, ip: string | undefined): Promise<Look> {
+      const parts = read(cookie);
+      if (parts === undefined) return { outcome: "refused", reason: "unknown" };
+      const row = await database.one<LookRow>(selectForLook(parts.sessionId));
+      const reason = objection(row, parts.digest);
+      if (row === undefined || reason !== undefined) {
+        known.delete(cookie);
+        return { outcome: "refused", reason: reason ?? "unknown" };
+      }
+      touching.used({ sessionId: parts.sessionId, lastUsedAt: row.last_used_at, ip });
+      return {
+        outcome: "living",
+        sessionId: parts.id,
+        userId: idFromBytes(row.user_id),
+        userUpdatedAt: row.user_updated_at ?? 0,
+        expiresAt: row.expires_at,
+      };
+    },
+    /** Resolves when every use is written. */
+    drained: touching.drained,
+  };
+}

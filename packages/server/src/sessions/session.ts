@@ -1,0 +1,90 @@
+import type { Settings } from "../config-schema.ts";
+import { type Id, idFromBytes } from "../primitives/id.ts";
+import type { EndReason } from "./end.ts";
+import { decodeRecent, type Supersession } from "./recent.ts";
+import type { SessionRow } from "./sessions.sql.ts";
+
+/** What a session is for: an app that holds a refresh token, or a browser that holds a cookie. */
+export type SessionKind = "app" | "browser";
+
+/** Anything that stays signed in. Times are milliseconds since 1970. */
+export interface Session {
+  readonly id: Id;
+  readonly userId: Id;
+  readonly clientId: string;
+  readonly kind: SessionKind;
+  readonly scope: string;
+  readonly amr: readonly string[];
+  /** What the person or the app calls the device. */
+  readonly device: string | undefined;
+  /** Where it was last used from. */
+  readonly ip: string | undefined;
+  readonly userAgent: string | undefined;
+  /** RFC 7638: the key that its refresh token is bound to. Undefined when it is bound to none. */
+  readonly keyThumbprint: string | undefined;
+  readonly createdAt: number;
+  readonly lastUsedAt: number;
+  /** The absolute end, fixed at sign-in. */
+  readonly expiresAt: number;
+  /** When it ends if it is not used again: never after `expiresAt`. */
+  readonly idleEndsAt: number;
+  /** How often it has turned. */
+  readonly generation: number;
+  readonly recent: readonly Supersession[];
+  readonly revokedAt: number | undefined;
+  readonly endReason: EndReason | undefined;
+  /** The audit event of the act that ended it: one act may have ended many sessions. */
+  readonly endEvent: Id | undefined;
+}
+
+export interface NewSession {
+  readonly userId: Id;
+  readonly clientId: string;
+  readonly kind: SessionKind;
+  readonly scope: string;
+  /** RFC 8176. */
+  readonly amr: readonly string[];
+  readonly device?: string | undefined;
+  readonly ip?: string | undefined;
+  readonly userAgent?: string | undefined;
+  readonly keyThumbprint?: string | undefined;
+}
+
+export type LifeSettings = Pick<
+  Settings,
+  "appIdleSeconds" | "appAbsoluteSeconds" | "browserIdleSeconds" | "browserAbsoluteSeconds"
+>;
+
+/** How long a session of a kind may be idle, and may live at all. */
+export function lifeOf(kind: SessionKind, settings: LifeSettings): { idleMs: number; absoluteMs: number } {
+  const [idle, absolute] =
+    kind === "browser"
+      ? [settings.browserIdleSeconds, settings.browserAbsoluteSeconds]
+      : [settings.appIdleSeconds, settings.appAbsoluteSeconds];
+  return { idleMs: idle * 1000, absoluteMs: absolute * 1000 };
+}
+
+export function sessionFromRow(row: SessionRow, settings: LifeSettings): Session {
+  const kind = row.kind as SessionKind;
+  return {
+    id: idFromBytes(row.id),
+    userId: idFromBytes(row.user_id),
+    clientId: row.client_id,
+    kind,
+    scope: row.scope,
+    amr: row.amr.split(" "),
+    device: row.device ?? undefined,
+    ip: row.ip ?? undefined,
+    userAgent: row.user_agent ?? undefined,
+    keyThumbprint: row.dpop_thumbprint ?? undefined,
+    createdAt: row.authenticated_at,
+    lastUsedAt: row.last_used_at,
+    expiresAt: row.expires_at,
+    idleEndsAt: Math.min(row.expires_at, row.last_used_at + lifeOf(kind, settings).idleMs),
+    generation: row.generation,
+    recent: decodeRecent(row.recent),
+    revokedAt: row.revoked_at ?? undefined,
+    endReason: (row.end_reason as EndReason | null) ?? undefined,
+    endEvent: row.end_event ? idFromBytes(row.end_event) : undefined,
+  };
+}

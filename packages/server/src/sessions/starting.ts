@@ -1,0 +1,132 @@
+import { insertEvent } from "../audit/audit.sql.ts";
+import type { Clock } from "../primitives/clock.ts";
+import { sha256 } from "../primitives/digest.ts";
+import { type Id, idToBytes, newId } from "../primitives/id.ts";
+import { randomBytes } from "../primitives/random.ts";
+import type { Database, Sql } from "../storage/database.ts";
+import type { RefreshTokens } from "../tokens/refresh-token.ts";
+import type { SessionCookies } from "../tokens/session-cookie.ts";
+import { endStatements } from "./end.ts";
+import { type LifeSettings, lifeOf, type NewSession, type Session, sessionFromRow } from "./session.ts";
+import {
+  always,
+  insertSession,
+  lockUser,
+  type SessionRow,
+  sessionExists,
+  whichSession,
+} from "./sessions.sql.ts";
+
+/** A session with what its holder presents from now on: the value of the cookie, or the first refresh token. */
+export interface StartedSession {
+  readonly session: Session;
+  readonly credential: string;
+}
+
+export interface StartOptions {
+  /** What belongs to the same act, in the same transaction. */
+  readonly also?: readonly Sql[] | undefined;
+  /** No session is started when this no longer holds. */
+  readonly onlyIf?: Sql | undefined;
+  /** The session that the new one takes the place of: it ends in the same transaction, with the reason `replaced`. */
+  readonly replaces?: Session | undefined;
+}
+
+export interface StartDependencies {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly refreshTokens: RefreshTokens;
+  readonly sessionCookies: SessionCookies;
+  readonly settings: LifeSettings;
+  /** Called after a commit that ended sessions. */
+  readonly onEnded: () => Promise<void>;
+}
+
+export function createStarting(dependencies: StartDependencies) {
+  const { database, clock, refreshTokens, sessionCookies, settings, onEnded } = dependencies;
+
+  function credentialOf(kind: Session["kind"], sessionId: Buffer, secret: Buffer): string {
+    if (kind === "browser") return sessionCookies.encode({ sessionId, secret });
+    return refreshTokens.encode({ keyId: refreshTokens.currentKeyId, sessionId, generation: 0, secret });
+  }
+
+  /**
+   * Starts a session: the row and its audit event, with `also` in the same transaction. Undefined when the user has
+   * been disabled or removed meanwhile, or `onlyIf` no longer holds; then nothing was written but `also`.
+   */
+  async function start(input: NewSession, options: StartOptions = {}): Promise<StartedSession | undefined> {
+    const { also = [], onlyIf = always, replaces } = options;
+    const now = clock.now();
+    const id = newId(now);
+    const secret = Buffer.from(randomBytes(32));
+    const row = newRow({ input, id, now, settings });
+    const { userId, clientId, ip } = input;
+    const statements = [
+      lockUser(userId),
+      insertSession({ ...row, digest: sha256(secret) }, onlyIf),
+      insertEvent({
+        id: newId(now),
+        at: now,
+        event: {
+          type: "session.started",
+          actor: "user",
+          userId,
+          sessionId: id,
+          clientId,
+          ip,
+          detail: { kind: row.kind, amr: row.amr, device: row.device },
+        },
+        onlyIf: sessionExists(id),
+      }),
+    ];
+    const ending = replaces === undefined ? [] : replacedStatements(replaces, { by: id, at: now, ip });
+    const results = await database.batch([...statements, ...ending, ...also]);
+    if (ending.length > 0 && (results[statements.length]?.changes ?? 0) > 0) await onEnded();
+    if (results[1]?.changes !== 1) return undefined;
+    return {
+      session: sessionFromRow(row, settings),
+      credential: credentialOf(input.kind, idToBytes(id), secret),
+    };
+  }
+
+  return { start };
+}
+
+/** Only when the new session has been started. */
+function replacedStatements(replaced: Session, by: { by: Id; at: number; ip: string | undefined }): Sql[] {
+  const event = {
+    type: "session.ended",
+    actor: "user",
+    userId: replaced.userId,
+    sessionId: replaced.id,
+    ip: by.ip,
+    detail: { reason: "replaced", by: by.by },
+  } as const;
+  const which = whichSession(replaced.id, sessionExists(by.by));
+  return endStatements({ which, at: by.at, reason: "replaced", event });
+}
+
+function newRow(parts: { input: NewSession; id: Id; now: number; settings: LifeSettings }): SessionRow {
+  const { input, id, now, settings } = parts;
+  return {
+    id: idToBytes(id),
+    user_id: idToBytes(input.userId),
+    client_id: input.clientId,
+    kind: input.kind,
+    parent: null,
+    scope: input.scope,
+    amr: input.amr.join(" "),
+    device: input.device ?? null,
+    ip: input.ip ?? null,
+    user_agent: input.userAgent ?? null,
+    dpop_thumbprint: input.keyThumbprint ?? null,
+    authenticated_at: now,
+    last_used_at: now,
+    expires_at: now + lifeOf(input.kind, settings).absoluteMs,
+    generation: 0,
+    recent: Buffer.alloc(0),
+    revoked_at: null,
+    end_reason: null,
+    end_event: null,
+  };
+}
