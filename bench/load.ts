@@ -21,7 +21,14 @@ export interface Target {
   readonly connections: number;
   readonly seconds: number;
   /** The body of the next request of a connection, and what to do with its reply; false: not as it should be. */
-  next(connection: number): { body: string; check(status: number, body: string): boolean };
+  next(connection: number): {
+    body: string;
+    /** Header lines, each with its end. */
+    fields?: string;
+    check(status: number, body: string): boolean;
+  };
+  /** Default: POST. */
+  readonly method?: "GET" | "POST";
 }
 
 export async function load(target: Target): Promise<LoadResult> {
@@ -35,7 +42,7 @@ export async function load(target: Target): Promise<LoadResult> {
       while (performance.now() < until) {
         const request = target.next(index);
         const sent = performance.now();
-        const reply = await connection.exchange(request.body);
+        const reply = await connection.exchange(request.body, request.fields);
         times.push(performance.now() - sent);
         if (!request.check(reply.status, reply.body)) failures++;
       }
@@ -55,7 +62,7 @@ export async function load(target: Target): Promise<LoadResult> {
   };
 }
 
-async function open({ port, path }: Target) {
+async function open({ port, path, method = "POST" }: Target) {
   const socket = await new Promise<Socket>((resolve, reject) => {
     const opening: Socket = connect({ port, host: "127.0.0.1", noDelay: true }, () => resolve(opening));
     opening.once("error", reject);
@@ -78,13 +85,17 @@ async function open({ port, path }: Target) {
     received = received.slice(head + 4 + length);
     waiting?.(reply);
   });
-  const start = `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: `;
+  const start = `${method} ${path} HTTP/1.1\r\nHost: localhost\r\n`;
+  const entity = (body: string) =>
+    method === "GET"
+      ? ""
+      : `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`;
   return {
-    exchange(body: string) {
+    exchange(body: string, fields = "") {
       return new Promise<{ status: number; body: string }>((resolve, reject) => {
         waiting = resolve;
         failed = reject;
-        socket.write(`${start}${Buffer.byteLength(body)}\r\n\r\n${body}`);
+        socket.write(`${start}${fields}${entity(body)}\r\n${body}`);
       });
     },
     close: () => socket.destroy(),

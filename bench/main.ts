@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import type { Finding } from "./figures.ts";
 import { canPin } from "./processes.ts";
 import { benchRefresh } from "./refresh.ts";
+import { benchSession } from "./session.ts";
 import { benchSignIn } from "./sign-in.ts";
 import { benchStart } from "./start.ts";
 import { benchVerify } from "./verify.ts";
@@ -17,6 +18,7 @@ const scenarios = {
   refresh: benchRefresh,
   verify: benchVerify,
   "sign-in": benchSignIn,
+  session: benchSession,
   start: benchStart,
 } as const;
 type Name = keyof typeof scenarios;

@@ -14,7 +14,7 @@ const command = here("../packages/server/dist/cli/main.js");
 
 export interface Server {
   readonly port: number;
-  /** The newest refresh token of each session; the load keeps it so. */
+  /** The newest refresh token of each session, which the load keeps so; or the value of each browser's cookie. */
   readonly tokens: string[];
   /** From the start of the process to its first answer, in milliseconds. Only where it was asked for. */
   readonly startMilliseconds?: number;
@@ -66,9 +66,9 @@ export async function startPeer(script: string, sessions: number): Promise<Serve
 }
 
 /** A folder with users and sessions in it, as a Keyturn that ran before has left it. */
-export function seed(sessions: number, usernames: readonly string[]) {
+export function seed(sessions: number, usernames: readonly string[], kind: "app" | "browser" = "app") {
   const data = mkdtempSync(join(tmpdir(), "keyturn-bench-"));
-  const made = spawnSync(process.execPath, [here("./seed.mjs"), data, String(sessions), ...usernames], {
+  const made = spawnSync(process.execPath, [here("./seed.mjs"), data, String(sessions), kind, ...usernames], {
     maxBuffer: 1024 * 1024 * 1024,
     stdio: ["ignore", "pipe", "inherit"],
     encoding: "utf8",

@@ -1,10 +1,10 @@
 /*
  * Fills a data folder with one user for each argument after the second and with sessions of the first, and prints
- * the refresh tokens. Plain JavaScript over the built package: the benchmarks measure what is published.
+ * their refresh tokens, or for sessions of browsers the values of their cookies. Plain JavaScript over the built package: the benchmarks measure what is published.
  */
 import { createApp } from "../packages/server/dist/app.js";
 
-const [data, count, ...usernames] = process.argv.slice(2);
+const [data, count, kind, ...usernames] = process.argv.slice(2);
 const database = process.env.KEYTURN_DATABASE;
 const app = await createApp({ data, port: 0, logLevel: "error", ...(database && { database }) });
 const ids = [];
@@ -16,9 +16,9 @@ for (const username of usernames) {
 const tokens = [];
 for (let made = 0; made < Number(count); made += 500) {
   const starts = Array.from({ length: Math.min(500, Number(count) - made) }, () =>
-    app.sessions.start({ userId: ids[0], clientId: "first-party", kind: "app", scope: "", amr: ["pwd"] }),
+    app.sessions.start({ userId: ids[0], clientId: "first-party", kind, scope: "", amr: ["pwd"] }),
   );
-  for (const started of await Promise.all(starts)) tokens.push(started.refreshToken);
+  for (const started of await Promise.all(starts)) tokens.push(started.credential);
 }
 await app.close();
 process.stdout.write(JSON.stringify(tokens));

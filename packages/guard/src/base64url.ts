@@ -78,3 +78,9 @@ export function decodeBase64urlText(text: string): string | undefined {
     return undefined;
   }
 }
+
+/** Encodes bytes, few of them, as base64url without padding. */
+export function encodeBase64url(bytes: Uint8Array): string {
+  const padded = btoa(String.fromCharCode(...bytes));
+  return padded.replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+}

@@ -1,5 +1,6 @@
 import type * as NodeCrypto from "node:crypto";
 import { type Algorithm, type AlgorithmRule, ruleOf } from "./algorithms.ts";
+import { encodeBase64url } from "./base64url.ts";
 import { derBytesMax, ecdsaSignatureToDer, isEcdsaSignature } from "./ecdsa-signature.ts";
 import type { PublicJsonWebKey } from "./json-web-key.ts";
 import { tokenCharactersMax } from "./token.ts";
@@ -13,6 +14,8 @@ export type Verifier = (input: string, signature: Bytes) => boolean | Promise<bo
 export type Cryptography = {
   readonly name: "node" | "web";
   makeVerifier(key: PublicJsonWebKey, algorithm: Algorithm): Verifier | Promise<Verifier>;
+  /** SHA-256 of the text's UTF-8, in base64url. */
+  sha256(text: string): string | Promise<string>;
 };
 
 /** Node's own module, without an import that would break bundlers and other runtimes. */
@@ -47,6 +50,7 @@ export function nodeCryptography(crypto: typeof NodeCrypto): Cryptography {
 
   return {
     name: "node",
+    sha256: (text) => crypto.createHash("sha256").update(text).digest("base64url"),
     makeVerifier(key, algorithm) {
       const rule = ruleOf(algorithm);
       const publicKey = crypto.createPublicKey({ key: publicPart(key) as never, format: "jwk" });
@@ -96,6 +100,8 @@ export function webCryptography(): Cryptography {
   const { subtle } = globalThis.crypto;
   return {
     name: "web",
+    sha256: async (text) =>
+      encodeBase64url(new Uint8Array(await subtle.digest("SHA-256", encoder.encode(text)))),
     async makeVerifier(key, algorithm) {
       const rule = ruleOf(algorithm);
       const { importing, verifying } = webParameters(algorithm);

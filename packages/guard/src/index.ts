@@ -3,6 +3,12 @@
 export type { RouteRequirement } from "./admission.ts";
 export type { Algorithm } from "./algorithms.ts";
 export type { TokenType } from "./claims.ts";
+export {
+  createProofVerifier,
+  type ProofCheck,
+  type ProofRequest,
+  type ProofVerifier,
+} from "./dpop-proof.ts";
 export type { FeedProblem, GuardEvent } from "./events.ts";
 export type { FeedState, FeedStatus } from "./feed.ts";
 export type { FeedEvent } from "./feed-events.ts";
@@ -11,6 +17,9 @@ export { createGuard, type Guard, type Verification } from "./guard.ts";
 export { type Identity, identityOf } from "./identity.ts";
 export type { PublicJsonWebKey } from "./json-web-key.ts";
 export type { GuardOptions, GuardSource, PublicKeySet } from "./options.ts";
+export type { ProofHeader } from "./proof-form.ts";
+export type { CheckNonce, NonceVerdict, ProofOptions } from "./proof-options.ts";
+export type { ProofRefusalReason } from "./proof-refusal-reason.ts";
 export { type Refusal, type RefusalError, refusalBody } from "./refusal.ts";
 export type { RefusalReason } from "./refusal-reason.ts";
 export type { FeedPolicy, Requirement } from "./requirement.ts";

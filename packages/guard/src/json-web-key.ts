@@ -39,10 +39,13 @@ function rsaWeakness(key: PublicJsonWebKey): string | undefined {
   return undefined;
 }
 
+/** RFC 7518 §6.2.2, §6.3.2, §6.4.1, RFC 8037 §2 and AKP: each of these gives the private key away. */
+const secretMembers = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv", "seed"];
+
 /** Why a published key is of no use for verifying signatures; undefined when it is of use. */
 export function unfitness(key: PublicJsonWebKey): string | undefined {
   // A private member in a public document means that the key is in everybody's hands.
-  if ("d" in key || "priv" in key || "k" in key) return "it holds private or symmetric key material";
+  if (secretMembers.some((name) => name in key)) return "it holds private or symmetric key material";
   // RFC 7517 §4.2: use "sig" is for signatures; §4.3: key_ops "verify".
   if (key.use !== undefined && key.use !== "sig") return "its use is not sig";
   if (key.key_ops !== undefined && !(Array.isArray(key.key_ops) && key.key_ops.includes("verify"))) {

@@ -1,9 +1,10 @@
-import { type Algorithm, allAlgorithms, isAlgorithm } from "./algorithms.ts";
+import { type Algorithm, allAlgorithms } from "./algorithms.ts";
 import { type Fetch, parseSafeUrl } from "./bounded-fetch.ts";
 import type { TokenType } from "./claims.ts";
 import type { GuardEvent } from "./events.ts";
 import type { ResourceCredentials } from "./feed-request.ts";
 import type { PublicJsonWebKey } from "./json-web-key.ts";
+import { readAlgorithms, readNumber, show } from "./option-values.ts";
 import type { FeedPolicy } from "./requirement.ts";
 import type { Follow } from "./source-feed.ts";
 
@@ -65,16 +66,6 @@ export type GuardSettings = Readonly<{
   cacheTokensMax: number;
 }>;
 
-const show = (value: unknown) => JSON.stringify(value) ?? String(value);
-
-type Range = { readonly value: number | undefined; readonly fallback: number; readonly max: number };
-
-function readNumber(name: string, { value, fallback, max }: Range): number {
-  if (value === undefined) return fallback;
-  if (typeof value === "number" && value >= 0 && value <= max) return value;
-  throw new TypeError(`createGuard: ${name} takes a number from 0 to ${max}; got ${show(value)}.`);
-}
-
 function readIssuer({ issuer, source }: GuardOptions): string {
   if (typeof issuer !== "string" || issuer === "") {
     throw new TypeError(`createGuard: issuer takes the exact iss of your tokens; got ${show(issuer)}.`);
@@ -93,15 +84,6 @@ function readAudiences({ audience }: GuardOptions): ReadonlySet<string> {
     throw new TypeError("createGuard: audience takes the name of this API, or a list of names; got none.");
   }
   return audiences;
-}
-
-function readAlgorithms({ algorithms = allAlgorithms }: GuardOptions): ReadonlySet<Algorithm> {
-  const unknown = algorithms.filter((name) => !isAlgorithm(name));
-  if (unknown.length > 0 || algorithms.length === 0) {
-    const got = unknown.length > 0 ? unknown.join(", ") : "an empty list";
-    throw new TypeError(`createGuard: algorithms takes any of ${allAlgorithms.join(", ")}; got ${got}.`);
-  }
-  return new Set(algorithms);
 }
 
 function readChoice<T extends string>(name: string, value: T | undefined, choices: readonly [T, ...T[]]): T {
@@ -141,16 +123,20 @@ export function readOptions(options: GuardOptions): GuardSettings {
     audiences: readAudiences(options),
     resource,
     whenFeedBroken,
-    feedStaleAfterSeconds: readNumber("feedStaleAfterSeconds", { value: stale, fallback: 5, max: 3600 }),
-    clockToleranceSeconds: readNumber("clockToleranceSeconds", {
+    feedStaleAfterSeconds: readNumber("createGuard: feedStaleAfterSeconds", {
+      value: stale,
+      fallback: 5,
+      max: 3600,
+    }),
+    clockToleranceSeconds: readNumber("createGuard: clockToleranceSeconds", {
       value: options.clockToleranceSeconds,
       fallback: 5,
       max: 300,
     }),
-    algorithms: readAlgorithms(options),
+    algorithms: readAlgorithms("createGuard: algorithms", options.algorithms ?? allAlgorithms),
     tokenType: readChoice<TokenType>("tokenType", options.tokenType, ["at+jwt", "any"]),
     jwksUri,
-    cacheTokensMax: readNumber("cacheTokensMax", {
+    cacheTokensMax: readNumber("createGuard: cacheTokensMax", {
       value: options.cacheTokensMax,
       fallback: 10_000,
       max: 1_000_000,

@@ -57,7 +57,8 @@ function parseHeader(encoded: string): JsonObject | undefined {
   return header;
 }
 
-function readHeader(
+/** What every JWS header is asked, whoever signed it. */
+export function readHeader(
   header: JsonObject | undefined,
   allowed: ReadonlySet<Algorithm>,
 ): TokenHeader | Undecodable {
@@ -72,31 +73,46 @@ function readHeader(
   if (!isAlgorithm(alg) || !allowed.has(alg)) return failure("algorithm_not_allowed");
   if (kid !== undefined && typeof kid !== "string") return malformed;
   if (typ !== undefined && typeof typ !== "string") return malformed;
-  // `jwk`, `jku`, `x5u` and `x5c` are never read: keys come from the issuer alone (RFC 8725 §3.10).
+  // `jwk`, `jku`, `x5u` and `x5c` are not read here: an access token's keys come from the issuer alone (RFC 8725
+  // §3.10). Only a DPoP proof brings its key along; see proof-form.ts.
   return { algorithm: alg, keyId: kid, type: typ };
+}
+
+/** The three parts of a compact JWS, still encoded. */
+export type TokenParts = {
+  readonly header: string;
+  readonly payload: string;
+  readonly signature: string;
+  /** ASCII: what the signature is over. */
+  readonly signingInput: string;
+};
+
+/** Finds the parts of a compact JWS (RFC 7515 §3.1); why there are none otherwise. */
+export function splitToken(token: string): TokenParts | "malformed" | "encrypted" {
+  const firstDot = token.indexOf(".");
+  const lastDot = token.lastIndexOf(".");
+  const secondDot = token.indexOf(".", firstDot + 1);
+  if (firstDot === -1 || secondDot === -1) return "malformed";
+  // Five parts are a JWE (RFC 7516 §3.1): an access token that the API cannot be meant to read.
+  if (secondDot !== lastDot) return token.split(".").length === 5 ? "encrypted" : "malformed";
+  return {
+    header: token.slice(0, firstDot),
+    payload: token.slice(firstDot + 1, lastDot),
+    signature: token.slice(lastDot + 1),
+    signingInput: token.slice(0, lastDot),
+  };
 }
 
 /** Takes a compact JWS apart (RFC 7515 §3.1) without believing any of it. */
 export function decodeToken(token: string, allowed: ReadonlySet<Algorithm>): DecodedToken | Undecodable {
   if (typeof token !== "string") return malformed;
   if (token.length > tokenCharactersMax) return failure("too_long");
-  const firstDot = token.indexOf(".");
-  const lastDot = token.lastIndexOf(".");
-  const secondDot = token.indexOf(".", firstDot + 1);
-  if (firstDot === -1 || secondDot === -1) return malformed;
-  if (secondDot !== lastDot) {
-    // Five parts are a JWE (RFC 7516 §3.1): an access token that the API cannot be meant to read.
-    return token.split(".").length === 5 ? failure("encrypted") : malformed;
-  }
-  const header = readHeader(parseHeader(token.slice(0, firstDot)), allowed);
+  const parts = splitToken(token);
+  if (typeof parts === "string") return failure(parts);
+  const header = readHeader(parseHeader(parts.header), allowed);
   if ("ok" in header) return header;
-  const signature = decodeBase64url(token.slice(lastDot + 1));
+  const signature = decodeBase64url(parts.signature);
   if (signature === undefined || signature.length === 0) return malformed;
-  return {
-    ok: true,
-    header,
-    signingInput: token.slice(0, lastDot),
-    signature,
-    payload: token.slice(firstDot + 1, lastDot),
-  };
+  const { signingInput, payload } = parts;
+  return { ok: true, header, signingInput, signature, payload };
 }

@@ -73,7 +73,9 @@ export function createCurrentSessions(dependencies: Dependencies) {
       accessToken,
       renewAt: now + expiresIn * 500,
       endsAt: now + expiresIn * 1000,
-      jsonBefore: `${json.slice(0, -1)},"expiresIn":`,
+      // By way of bytes, which gives one flat text: as a text put together of parts it would be put together anew at
+      // every reply.
+      jsonBefore: Buffer.from(`${json.slice(0, -1)},"expiresIn":`).toString(),
     };
   }
 

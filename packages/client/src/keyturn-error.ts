@@ -1,0 +1,37 @@
+export interface KeyturnErrorDetails {
+  readonly status?: number | undefined;
+  readonly reason?: string | undefined;
+  readonly retryAfterSeconds?: number | undefined;
+  readonly cause?: unknown;
+}
+
+/**
+ * What the client rejects with. `code` is the server's error code (docs/errors.md), or one of the client's own:
+ *
+ * - `signed_out`: nobody is signed in (any more); `reason` says why where that is known.
+ * - `unavailable`: the server could not be reached, or was busy, for as long as the client is patient. Nobody is
+ *   signed out; the next call tries again.
+ * - `closed`: the client was closed.
+ * - `insecure_storage`: other users of the machine can read the file of `fileStorage`.
+ *
+ * No message holds a token.
+ */
+export class KeyturnError extends Error {
+  override readonly name = "KeyturnError";
+  readonly code: string;
+  /** The HTTP status, when there was an answer. */
+  readonly status?: number;
+  /** The server's `reason`, e.g. `revoked`. */
+  readonly reason?: string;
+  /** How long the server asks to wait. */
+  readonly retryAfterSeconds?: number;
+
+  constructor(code: string, message: string, details: KeyturnErrorDetails = {}) {
+    const { status, reason, retryAfterSeconds, cause } = details;
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+    if (status !== undefined) this.status = status;
+    if (reason !== undefined) this.reason = reason;
+    if (retryAfterSeconds !== undefined) this.retryAfterSeconds = retryAfterSeconds;
+  }
+}
