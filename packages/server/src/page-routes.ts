@@ -145,10 +145,11 @@ async function handle({ context, page, dependencies }: Serving): Promise<PageAns
   const header = (name: string) => req.header(name);
   const isPost = page.method === "POST";
   // First, for it costs nothing: what another site has started does not even learn whether somebody is signed in.
-  if (isPost && dependencies.siteOf({ header }) === "cross") return { problem: "cross_site" };
+  const site = isPost ? dependencies.siteOf({ header }) : "unknown";
+  if (site === "cross") return { problem: "cross_site" };
   const ip = callerOf(context, dependencies.settings);
   const found = await findPerson({ header, ip }, dependencies);
-  const owner = ownerOfForms({ page, header, person: found.person, dependencies });
+  const owner = ownerOfForms({ page, header, person: found.person, site, dependencies });
   let fields: ReadonlyMap<string, string> = new Map();
   const request = {
     query: singleQuery(req.queries()),
@@ -209,6 +210,7 @@ function ownerOfForms(given: {
   page: Page;
   header: (name: string) => string | undefined;
   person: Person | undefined;
+  site: ReturnType<Dependencies["siteOf"]>;
   dependencies: Dependencies;
 }): { token: string; cookies: readonly string[]; isGood: (token: string) => boolean } {
   const { page, person } = given;
@@ -216,8 +218,11 @@ function ownerOfForms(given: {
   const bound = (owner: FormOwner, cookies: readonly string[] = []) => ({
     token: formTokens.issue(owner),
     cookies,
-    isGood: (token: string) => formTokens.isGood(token, owner),
+    isGood: (token: string) => formTokens.isGood(token, owner) || isOfThisOrigin(token),
   });
+  // Where nobody is signed in yet, and the browser itself says that a page of ours sent the form.
+  const isOfThisOrigin = (token: string) =>
+    page.tokenOf === "browser" && given.site === "same" && formTokens.isOfSomeBrowser(token);
   if (page.tokenOf === "browser") {
     const known = formTokens.nonceOf(given.header("cookie"));
     if (known !== undefined) return bound({ browser: known });

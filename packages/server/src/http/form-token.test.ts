@@ -30,11 +30,7 @@ test("a token is good for nobody else: another session, another browser, another
 test("a token that is changed in any bit, cut, lengthened or written otherwise is none", () => {
   const token = tokens.issue(session);
   const bytes = Buffer.from(token, "base64url");
-  for (let bit = 0; bit < bytes.length * 8; bit++) {
-    const changed = Buffer.from(bytes);
-    changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (1 << (bit & 7));
-    assert.ok(!tokens.isGood(changed.toString("base64url"), session));
-  }
+  for (const changed of everyBitChanged(bytes)) assert.ok(!tokens.isGood(changed, session));
   for (const text of [
     "",
     token.slice(1),
@@ -47,6 +43,28 @@ test("a token that is changed in any bit, cut, lengthened or written otherwise i
     assert.ok(!tokens.isGood(text, session), JSON.stringify(text));
   }
 });
+
+test("a token of some browser is known as made here, for no session and not when it is changed", () => {
+  const [token, other] = [tokens.issue(browser), tokens.issue({ browser: tokens.newNonce() })];
+  assert.ok(tokens.isOfSomeBrowser(token) && tokens.isOfSomeBrowser(other));
+  assert.ok(!tokens.isOfSomeBrowser(tokens.issue(session)));
+  for (const changed of everyBitChanged(Buffer.from(token, "base64url"))) {
+    assert.ok(!tokens.isOfSomeBrowser(changed));
+  }
+  for (const text of ["", token.slice(1), token.slice(0, 64), `${token}A`]) {
+    assert.ok(!tokens.isOfSomeBrowser(text) && !tokens.isGood(text, browser));
+  }
+  const others = createFormTokens({ key: createSecretKey(randomBytes(32)), isSecure: true });
+  assert.ok(!others.isOfSomeBrowser(token));
+});
+
+function* everyBitChanged(bytes: Buffer): Generator<string> {
+  for (let bit = 0; bit < bytes.length * 8; bit++) {
+    const changed = Buffer.from(bytes);
+    changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+    yield changed.toString("base64url");
+  }
+}
 
 test("RFC 6265bis §4.1.3.2: the nonce's cookie is __Host- on https, and a browser's session long", () => {
   const nonce = tokens.newNonce();

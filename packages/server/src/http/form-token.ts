@@ -12,12 +12,17 @@ export type FormTokens = ReturnType<typeof createFormTokens>;
 
 const SALT_BYTES = 16;
 const TAG_BYTES = 32;
+const BOUND_BYTES = SALT_BYTES + TAG_BYTES;
 const NONCE = /^[A-Za-z0-9_-]{22}$/;
 
 /**
  * Tokens against forms that another site fills in (OWASP ASVS 5.0 §3.5.1). Nothing is stored: a token is a salt and
  * HMAC-SHA-256 over the salt and its owner. The salt makes each page's token a new one, so that a compressing proxy
  * gives none away (BREACH) while all of them stay good for as long as their owner.
+ *
+ * A browser's token carries a second tag, which says that this server made it for some browser. Ten tabs that are
+ * opened at once all come without a cookie, get a nonce each, and keep the last one: the tokens of the other nine
+ * are known by that tag.
  */
 export function createFormTokens({ key, isSecure }: { key: KeyObject; isSecure: boolean }) {
   // `__Host-`: no other host, and nobody on plain http, can plant a nonce whose token they have.
@@ -28,18 +33,29 @@ export function createFormTokens({ key, isSecure }: { key: KeyObject; isSecure: 
     return hmacSha256(key, Buffer.concat([salt, Buffer.from(text)]));
   };
 
+  const ownTag = (bound: Buffer) => hmacSha256(key, Buffer.concat([Buffer.from("some browser "), bound]));
+
+  /** Whether it was made here, for whichever browser. Enough only where the request is known to be of this origin. */
+  function isOfSomeBrowser(token: string): boolean {
+    const bytes = bytesOf(token);
+    if (bytes.length !== BOUND_BYTES + TAG_BYTES) return false;
+    return equalBytes(bytes.subarray(BOUND_BYTES), ownTag(bytes.subarray(0, BOUND_BYTES)));
+  }
+
   return {
+    isOfSomeBrowser,
+
     issue(owner: FormOwner): string {
       const salt = randomBytes(SALT_BYTES);
-      return Buffer.concat([salt, tagOf(salt, owner)]).toString("base64url");
+      const bound = Buffer.concat([salt, tagOf(salt, owner)]);
+      const token = "session" in owner ? bound : Buffer.concat([bound, ownTag(bound)]);
+      return token.toString("base64url");
     },
 
     isGood(token: string, owner: FormOwner): boolean {
-      const bytes = Buffer.from(token, "base64url");
-      // Buffer.from skips what it cannot read: one text for one token.
-      if (bytes.length !== SALT_BYTES + TAG_BYTES || bytes.toString("base64url") !== token) return false;
-      const salt = bytes.subarray(0, SALT_BYTES);
-      return equalBytes(bytes.subarray(SALT_BYTES), tagOf(salt, owner));
+      const bytes = bytesOf(token);
+      if ("session" in owner ? bytes.length !== BOUND_BYTES : !isOfSomeBrowser(token)) return false;
+      return equalBytes(bytes.subarray(SALT_BYTES, BOUND_BYTES), tagOf(bytes.subarray(0, SALT_BYTES), owner));
     },
 
     /** What this browser was given before, if it has kept it. */
@@ -53,4 +69,10 @@ export function createFormTokens({ key, isSecure }: { key: KeyObject; isSecure: 
     setCookie: (nonce: string): string =>
       serialize(cookie, nonce, { path: "/", httpOnly: true, sameSite: "Lax", secure: isSecure }),
   };
+}
+
+/** Empty for what is no base64url: Buffer.from skips what it cannot read, and one token has one text. */
+function bytesOf(token: string): Buffer {
+  const bytes = Buffer.from(token, "base64url");
+  return bytes.toString("base64url") === token ? bytes : Buffer.alloc(0);
 }

@@ -103,15 +103,26 @@ test("a form without a token, or with one of somebody else, does nothing", async
     ]) {
       const label = `${act.action} ${form_token}`;
       const sent = form_token === undefined ? fields : { ...fields, form_token };
-      const reply = await unchanged(
-        () => browser.post(act.action, sent, { "sec-fetch-site": "same-origin" }),
-        label,
-      );
+      // Of a browser that does not say where its requests come from.
+      const reply = await unchanged(() => browser.post(act.action, sent), label);
       assert.equal(reply.status, 403, label);
       assert.match(readable(reply), /out of date/);
       assertLacks(reply.text, /horse battery/);
     }
   }
+});
+
+test("where the browser says that the form is ours, its token must still be one that was made here", async () => {
+  const [browser, stranger] = [testBrowser(server), testBrowser(server)];
+  const ours = { "sec-fetch-site": "same-origin" };
+  const fields = { username: "nobody", password: "wrong horse battery" };
+  const { form_token = "" } = formOf(await stranger.open("/sign-in"), "/sign-in");
+  for (const token of ["", "x", form_token.slice(1), form_token.slice(0, 64)]) {
+    assert.equal((await browser.post("/sign-in", { ...fields, form_token: token }, ours)).status, 403);
+  }
+  // Ten tabs that are opened at once: only the cookie of the last one stays.
+  assert.equal((await browser.post("/sign-in", { ...fields, form_token }, ours)).status, 401);
+  assert.equal((await browser.post("/sign-in", { ...fields, form_token })).status, 403);
 });
 
 test("a token of the sign-in form, which anybody can get, opens nothing of an account", async () => {
