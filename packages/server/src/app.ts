@@ -50,7 +50,7 @@ export async function createApp(input: SettingsInput, options: AppOptions = {}) 
 
 /** What speaks HTTP, and what runs by the clock. */
 function openDoors(rooms: Rooms, hooks: Hooks) {
-  const { settings, log, database, signingKeys, revocations, sessions, clients } = rooms;
+  const { settings, log, database, signingKeys, revocations, sessions, clients, proofs } = rooms;
   const { clock } = database;
   let isStopping = false;
 
@@ -60,6 +60,8 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
       issuer: settings.issuer,
       audience,
       now: () => clock.now(),
+      // Every node knows the others' nonces; a client uses the same ones at this server and at an API in its process.
+      dpopNonces: proofs.nonces,
       source: {
         jwks: () => ({ keys: signingKeys.jwks().keys }),
         onKeysChanged: signingKeys.onChange,
