@@ -14,7 +14,7 @@ import { openPages } from "./app-pages.ts";
 import { openRooms, type Rooms, type RoomsOptions } from "./app-rooms.ts";
 import { parseSettings } from "./config.ts";
 import type { SettingsInput } from "./config-schema.ts";
-import type { Hooks } from "./hooks.ts";
+import { type Hooks, parseHooks } from "./hooks.ts";
 import { createAuthentication } from "./http/authenticate.ts";
 import { createBrowserSessions } from "./http/browser-sessions.ts";
 import { createCrossSite } from "./http/cross-site.ts";
@@ -38,10 +38,11 @@ export type App = Awaited<ReturnType<typeof createApp>>;
  */
 export async function createApp(input: SettingsInput, options: AppOptions = {}) {
   const settings = parseSettings(input);
+  const hooks = parseHooks(options.hooks);
   const rooms = await openRooms(settings, { ...options, log: options.log ?? createLog(settings) });
   try {
     await rooms.start();
-    return { ...rooms, ...openDoors(rooms, options.hooks) };
+    return { ...rooms, ...openDoors(rooms, hooks) };
   } catch (error) {
     await rooms.close();
     throw error;
@@ -49,8 +50,8 @@ export async function createApp(input: SettingsInput, options: AppOptions = {}) 
 }
 
 /** What speaks HTTP, and what runs by the clock. */
-function openDoors(rooms: Rooms, hooks: Hooks = {}) {
-  const { settings, log, database, signingKeys, revocations, sessions, clients } = rooms;
+function openDoors(rooms: Rooms, hooks: Hooks) {
+  const { settings, log, database, signingKeys, revocations, sessions, clients, proofs } = rooms;
   const { clock } = database;
   let isStopping = false;
 
@@ -60,6 +61,8 @@ function openDoors(rooms: Rooms, hooks: Hooks = {}) {
       issuer: settings.issuer,
       audience,
       now: () => clock.now(),
+      // Every node knows the others' nonces; a client uses the same ones at this server and at an API in its process.
+      dpopNonces: proofs.nonces,
       source: {
         jwks: () => ({ keys: signingKeys.jwks().keys }),
         onKeysChanged: signingKeys.onChange,
@@ -75,7 +78,16 @@ function openDoors(rooms: Rooms, hooks: Hooks = {}) {
   const authentication = createAuthentication({ guard, sessions, clients, browserSessions, crossSite });
   const metrics = createMetrics({ feedReaders: revocations.followers });
   const authenticate = authentication.user;
-  const parts = { ...rooms, clock, metrics, authenticate, browserSessions, currentSessions, crossSite };
+  const parts = {
+    ...rooms,
+    clock,
+    hooks,
+    metrics,
+    authenticate,
+    browserSessions,
+    currentSessions,
+    crossSite,
+  };
   let openApiText: string | undefined;
   const openApi = () =>
     (openApiText ??= JSON.stringify(openApiDocument(endpoints, { issuer: settings.issuer, version })));
@@ -92,7 +104,7 @@ function openDoors(rooms: Rooms, hooks: Hooks = {}) {
     ...serviceEndpoints({ ...parts, version, openApi, isStopping: () => isStopping }),
   ];
   const traffic = createTraffic();
-  const { pages, routes } = openPages({ ...parts, hooks, traffic });
+  const { pages, routes } = openPages({ ...parts, traffic });
   const router = createRouter({ endpoints, pages: routes, authentication, settings, metrics, log, traffic });
   const jobs = startJobs(
     [
