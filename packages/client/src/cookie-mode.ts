@@ -1,6 +1,6 @@
 import { type Access, createAccess, createAccessKeeper } from "./access.ts";
-import { createIssuer, isTransient } from "./issuer.ts";
-import { KeyturnError, notKeyturn } from "./keyturn-error.ts";
+import { createIssuer } from "./issuer.ts";
+import { isTransient, KeyturnError, notKeyturn } from "./keyturn-error.ts";
 import type { Credentials, Mode, ModeParts, SignOutOptions } from "./mode.ts";
 import { unreachable } from "./patience.ts";
 import { createPresence, isOver } from "./presence.ts";

@@ -1,7 +1,7 @@
 import { type Access, createAccess, createAccessKeeper } from "./access.ts";
 import type { StoredCredentials } from "./credential-storage.ts";
-import { createIssuer, isTransient } from "./issuer.ts";
-import { KeyturnError } from "./keyturn-error.ts";
+import { createIssuer } from "./issuer.ts";
+import { isTransient, KeyturnError } from "./keyturn-error.ts";
 import type { Credentials, Mode, ModeParts, SignOutOptions } from "./mode.ts";
 import { unreachable } from "./patience.ts";
 import { createPresence, isOver } from "./presence.ts";

@@ -1,7 +1,7 @@
 import type { StoredCredentials } from "./credential-storage.ts";
-import { type Issuer, isTransient } from "./issuer.ts";
+import type { Issuer } from "./issuer.ts";
 import { sign } from "./keys.ts";
-import { type KeyturnError, notKeyturn } from "./keyturn-error.ts";
+import { isTransient, type KeyturnError, notKeyturn } from "./keyturn-error.ts";
 import type { Credentials, ModeParts } from "./mode.ts";
 import { isOver } from "./presence.ts";
 import { readSession, readTokens, type TokenReply } from "./replies.ts";
