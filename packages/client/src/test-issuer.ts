@@ -207,6 +207,7 @@ export function createTestIssuer(nowMs: () => number) {
   async function api(request: TestRequest): Promise<Response> {
     const [scheme, token = ""] = (request.headers.get("authorization") ?? "").split(" ");
     if (token === "") return refuse(401, "missing_token");
+    if (scheme !== "Bearer" && scheme !== "DPoP") return refuse(401, "invalid_token");
     const { sid, exp } = parse(token.split(".")[1]);
     const session = sessions.get(sid);
     const isGood = session !== undefined && session.endReason === undefined && nowMs() / 1000 < exp;
