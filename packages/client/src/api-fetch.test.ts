@@ -131,8 +131,10 @@ describe("a 401 of an API", () => {
     world.network = async (request, deliver) => {
       if (request.url.pathname === "/refresh") return deliver(request);
       // Both were sent with the same token; this answer comes when the other call has got a new one.
-      if (refused++ === 1) await world.timeline.sleep(2000);
-      return refused <= 2 ? new Response(null, { status: 401 }) : deliver(request);
+      const isSecond = refused === 1;
+      if (refused++ >= 2) return deliver(request);
+      if (isSecond) await world.timeline.sleep(2000);
+      return new Response(null, { status: 401 });
     };
     const both = Promise.all([client.fetch(`${apiUrl}/a`), client.fetch(`${apiUrl}/b`)]);
     const statuses = (await world.timeline.run(both)).map(({ status }) => status);

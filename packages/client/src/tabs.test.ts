@@ -55,6 +55,14 @@ describe("tabs of one browser", () => {
     assert.ok(tabs.every(({ events }) => events.at(-1) === "refreshed alice"));
   });
 
+  test("news that comes a little later than the lock is waited for", async () => {
+    const { world, tabs } = await openTabs(10);
+    world.hub.delayMs = 20;
+    await world.timeline.advance(700_000);
+    await tokensOf(world, tabs);
+    assert.equal(world.refreshes().length, 1);
+  });
+
   for (const [name, internals] of [
     ["locks", noLocks],
     ["channels", noChannel],
@@ -141,22 +149,27 @@ describe("tabs of one browser", () => {
     assert.deepEqual(signedOut([other]), ["signedOut missing"]);
   });
 
-  test("signing out while another tab refreshes is not undone by its reply", async () => {
-    const { world, tabs, first } = await openTabs(2);
-    const other = tabs[1] as Tab;
-    await world.timeline.advance(700_000);
-    world.network = async (request, deliver) => {
-      const response = await deliver(request);
-      if (request.url.pathname === "/refresh") await world.timeline.sleep(3000);
-      return response;
-    };
-    const getting = assert.rejects(other.client.accessToken(), { code: "signed_out" });
-    await world.timeline.advance(1000);
-    await world.timeline.run(first.client.signOut());
-    await world.timeline.run(getting);
-    for (const { client } of tabs) assert.equal(await client.session(), undefined);
-    assert.equal(world.issuer.only().endReason, "revoked");
-  });
+  for (const [name, internals] of [
+    ["", {}],
+    [", without a channel", noChannel],
+  ] as const)
+    test(`signing out while another tab refreshes is not undone by its reply${name}`, async () => {
+      const { world, tabs, first } = await openTabs(2, internals);
+      const other = tabs[1] as Tab;
+      await world.timeline.run(other.client.session());
+      await world.timeline.advance(700_000);
+      world.network = async (request, deliver) => {
+        const response = await deliver(request);
+        if (request.url.pathname === "/refresh") await world.timeline.sleep(3000);
+        return response;
+      };
+      const getting = assert.rejects(other.client.accessToken(), { code: "signed_out" });
+      await world.timeline.advance(1000);
+      await world.timeline.run(first.client.signOut());
+      await world.timeline.run(getting);
+      for (const { client } of tabs) assert.equal(await client.session(), undefined);
+      assert.equal(world.issuer.only().endReason, "revoked");
+    });
 
   test("what comes through the channel in another shape is not heard", async () => {
     const { world, tabs, first } = await openTabs(2);

@@ -31,7 +31,8 @@ export function createTimeline() {
 
   /** Until everything waits: for time, or for the test. */
   async function settle(): Promise<void> {
-    for (let quiet = 0; quiet < 3; quiet++) {
+    // Streams and bodies take some rounds of the event loop, in which nothing is to be seen of them.
+    for (let quiet = 0; quiet < 6; quiet++) {
       await nextRound();
       if (busy > 0) quiet = -1;
     }

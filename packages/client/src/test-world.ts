@@ -51,9 +51,11 @@ export function sharedStorage(): CredentialStorage {
   return { ...memoryStorage(), sharedByTabs: true };
 }
 
-function createHub() {
+function createHub(sleep: Runtime["sleep"]) {
   const channels = new Set<Channel & { readonly name: string }>();
-  return {
+  const hub = {
+    /** How long a message is on its way. */
+    delayMs: 0,
     open(name: string): Channel {
       const channel: Channel & { name: string } = {
         name,
@@ -62,7 +64,8 @@ function createHub() {
           const data = structuredClone(message);
           for (const other of channels) {
             if (other === channel || other.name !== name) continue;
-            queueMicrotask(() => other.onmessage?.({ data }));
+            const arrived = hub.delayMs > 0 ? sleep(hub.delayMs) : Promise.resolve();
+            void arrived.then(() => other.onmessage?.({ data }));
           }
         },
         close: () => void channels.delete(channel),
@@ -71,6 +74,7 @@ function createHub() {
       return channel;
     },
   };
+  return hub;
 }
 
 function createLocks(): Locks {
@@ -109,7 +113,7 @@ export function createWorld() {
   // The server's clock says another time than any clock of the device.
   const serverOriginMs = 1_800_000_000_000;
   const issuer = createTestIssuer(() => serverOriginMs + timeline.now());
-  const hub = createHub();
+  const hub = createHub(timeline.sleep);
   const locks = createLocks();
   const world = {
     timeline,

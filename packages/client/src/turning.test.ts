@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { KeyturnError, version } from "./index.ts";
 import { memoryStorage } from "./memory-storage.ts";
-import { issuerUrl } from "./test-issuer.ts";
+import { apiUrl, issuerUrl } from "./test-issuer.ts";
 import { createWorld, lostReply, offline, signIn, spoilWallClock } from "./test-world.ts";
 
 let restore: () => void;
@@ -150,10 +150,7 @@ describe("refreshing", () => {
     assert.equal(world.timeline.now(), startedAt);
     await world.timeline.advance(100_000);
     const failing = world.timeline.now();
-    await assert.rejects(
-      world.timeline.run(tab.client.fetch("https://api.example.com/me")),
-      code("unavailable"),
-    );
+    await assert.rejects(world.timeline.run(tab.client.fetch(`${apiUrl}/me`)), code("unavailable"));
     const waited = world.timeline.now() - failing;
     assert.ok(waited > 20_000 && waited <= 60_000, `${waited}`);
     assert.deepEqual(tab.events, ["signedIn alice"]);
@@ -168,7 +165,7 @@ describe("refreshing", () => {
     await world.timeline.advance(700_000);
     world.network = offline;
     const controller = new AbortController();
-    const calling = tab.client.fetch("https://api.example.com/me", { signal: controller.signal });
+    const calling = tab.client.fetch(`${apiUrl}/me`, { signal: controller.signal });
     await world.timeline.settle();
     controller.abort(new Error("enough"));
     await assert.rejects(world.timeline.run(calling), /enough/);
@@ -291,14 +288,19 @@ describe("the session is over only when the server says so", () => {
     const tab = world.openTab({ storage });
     await signIn(world, tab, "alice");
     await world.timeline.advance(700_000);
-    world.network = async (request, deliver) => {
-      if (request.url.pathname !== "/refresh" || request.json.refreshToken !== "krt_s0.0")
-        return deliver(request);
-      world.network = (later, handle) => handle(later);
-      await signIn(world, world.openTab({ storage }), "bob");
-      return new Response('{"error":"invalid_refresh_token","reason":"revoked"}', { status: 401 });
-    };
-    assert.equal(await world.whoAmI(tab.client), "bob");
+    const { network } = world;
+    let answer = (_: Response) => {};
+    world.network = () =>
+      new Promise((resolve) => {
+        answer = resolve;
+      });
+    const asking = tab.client.fetch(`${apiUrl}/me`);
+    await world.timeline.settle();
+    world.network = network;
+    await signIn(world, world.openTab({ storage }), "bob");
+    assert.equal(world.timeline.now(), 705_000, "the request is still out");
+    answer(new Response('{"error":"invalid_refresh_token","reason":"revoked"}', { status: 401 }));
+    assert.equal((await (await world.timeline.run(asking)).json()).username, "bob");
     assert.deepEqual(tab.events, ["signedIn alice", "signedIn bob", "refreshed bob"]);
   });
 });
@@ -345,6 +347,31 @@ describe("signing out", () => {
     await world.timeline.run(getting);
     assert.equal(await tab.client.session(), undefined);
     assert.equal(await world.whoAmI(tab.client), 401);
+    assert.deepEqual(tab.events, ["signedIn alice", "signedOut signed_out"]);
+  });
+
+  test("is not undone by a refresh whose storage is slow to say that it has written", async () => {
+    const world = createWorld();
+    const inner = memoryStorage();
+    let delayMs = 0;
+    const storage = {
+      ...inner,
+      async replace(...parameters: Parameters<typeof inner.replace>) {
+        const isDone = await inner.replace(...parameters);
+        const wait = delayMs;
+        delayMs = 0;
+        await world.timeline.sleep(wait);
+        return isDone;
+      },
+    };
+    const tab = world.openTab({ storage });
+    await signIn(world, tab);
+    await world.timeline.advance(700_000);
+    delayMs = 5000;
+    const getting = assert.rejects(tab.client.accessToken(), code("signed_out", "signed_out"));
+    await world.timeline.advance(1000);
+    assert.deepEqual(await world.timeline.run(tab.client.signOut()), { told: true });
+    await world.timeline.run(getting);
     assert.deepEqual(tab.events, ["signedIn alice", "signedOut signed_out"]);
   });
 
