@@ -1,6 +1,100 @@
+import { createApiFetch } from "./api-fetch.ts";
+import { type ClientEvents, createEvents } from "./events.ts";
+import { KeyturnError, load } from "./keyturn-error.ts";
+import { type Credentials, postpone, type SignOutOptions } from "./mode.ts";
+import { type ClientOptions, readOptions } from "./options.ts";
+import { type Fetch, findRuntime, type Runtime } from "./runtime.ts";
+import type { Session } from "./session.ts";
+
+export interface Client {
+  /**
+   * Signs in with a password. Replaces whoever was signed in, in every tab.
+   *
+   * @throws KeyturnError `invalid_credentials`, `too_many_attempts` (with `retryAfterSeconds`), `busy`, `unavailable`.
+   */
+  signIn(credentials: Credentials): Promise<Session>;
+  /**
+   * Ends the session, or with `everywhere` all of the user's. What is kept here goes in any case; `told` is whether
+   * the server heard of it.
+   */
+  signOut(options?: SignOutOptions): Promise<{ readonly told: boolean }>;
+  /**
+   * `fetch` with the access token, for the issuer, the page's own origin and `apis`; other addresses get the
+   * request as it is, and so does everything while nobody is signed in. Refreshes before the token ends, and once
+   * after a 401.
+   *
+   * @throws KeyturnError `unavailable` when a token is needed and cannot be had within a minute; and what `fetch` throws.
+   */
+  readonly fetch: Fetch;
+  /** Who is signed in. Asks the server only in cookie mode, at the first time. */
+  session(): Promise<Session | undefined>;
+  /**
+   * A good access token, for what is not `fetch` (a WebSocket …).
+   *
+   * @throws KeyturnError `signed_out` when nobody is signed in; `unavailable`.
+   */
+  accessToken(): Promise<string>;
+  /** Calls the listener at every event of that name; the answer stops it. */
+  on<E extends keyof ClientEvents>(event: E, listener: (detail: ClientEvents[E]) => void): () => void;
+  /** Stops everything that runs, without signing out. */
+  close(): void;
+}
+
+/** {@link createClient} in a world that tests replace. */
+export function createClientWith(options: ClientOptions, internals: Partial<Runtime>): Client {
+  const runtime: Runtime = { ...findRuntime(), ...internals };
+  const settings = readOptions(options, runtime.pageOrigin);
+  const { fetch, origins } = settings;
+  const closing = new AbortController();
+  const closed = closing.signal;
+  const events = createEvents();
+  const parts = { settings, runtime, events, closed };
+  // Who uses the one does not download the other.
+  const mode = postpone(
+    settings.mode === "cookie"
+      ? async () => (await load(import("./cookie-mode.ts"))).createCookieMode(parts)
+      : async () => (await load(import("./token-mode.ts"))).createTokenMode(parts),
+  );
+  const apiFetch = createApiFetch({ fetch, access: mode.access, origins, base: runtime.pageUrl });
+
+  function assertOpen(): void {
+    if (closed.aborted) throw new KeyturnError("closed", "This client was closed");
+  }
+
+  return {
+    async signIn(credentials) {
+      assertOpen();
+      return mode.signIn(credentials);
+    },
+    async signOut(signOutOptions = {}) {
+      assertOpen();
+      return mode.signOut(signOutOptions);
+    },
+    async fetch(input, init) {
+      assertOpen();
+      return apiFetch(input, init);
+    },
+    async session() {
+      assertOpen();
+      return mode.session();
+    },
+    async accessToken() {
+      assertOpen();
+      return (await mode.access.get()).token;
+    },
+    on: events.on,
+    close() {
+      closing.abort();
+      mode.close();
+    },
+  };
+}
+
 /**
- * The version of this package, as in its package.json.
+ * Makes a client. Make one for each issuer when the page or the process starts, and keep it.
  *
- * Nothing else is exported yet: signing in and refreshing arrive in a later version.
+ * @throws TypeError that names the wrong option.
  */
-export const version = "0.1.0";
+export function createClient(options: ClientOptions): Client {
+  return createClientWith(options, {});
+}
