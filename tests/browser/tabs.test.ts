@@ -32,6 +32,8 @@ for (const count of [2, 10]) {
     // A tab that hears of another's turn late turns once more, which costs a request and nothing else.
     const spare = house.turns.count() - rounds;
     assert.ok(spare >= 0 && spare <= rounds / 10, `${spare} turns more than rounds`);
+    const asked = house.wire.count("POST", "/auth/refresh");
+    assert.ok(asked < rounds * 1.5, `${asked} requests: the tabs take turns, they do not race`);
     for (const tab of tabs) {
       assert.equal(await username(tab), alice.username);
       assert.ok(!(await seen(tab)).some(({ event }) => event === "signedOut"));
