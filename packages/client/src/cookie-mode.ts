@@ -1,9 +1,9 @@
 import { type Access, createAccess, createAccessKeeper } from "./access.ts";
-import { createIssuer, isTransient } from "./issuer.ts";
-import { KeyturnError, notKeyturn } from "./keyturn-error.ts";
+import { createIssuer } from "./issuer.ts";
+import { isTransient, KeyturnError, notKeyturn } from "./keyturn-error.ts";
 import type { Credentials, Mode, ModeParts, SignOutOptions } from "./mode.ts";
 import { unreachable } from "./patience.ts";
-import { createPresence, isOver } from "./presence.ts";
+import { createPresence, isOver, isRefusal } from "./presence.ts";
 import { type Json, readAccess, readSession } from "./replies.ts";
 import type { Session } from "./session.ts";
 import { joinTabs, type TabMessage } from "./tabs.ts";
@@ -15,10 +15,6 @@ const looksMax = 5;
 const logoutTriesMax = 2;
 const logoutSeconds = 5;
 const logoutPauseMs = 1000;
-
-const noSession = new Set(["missing_session", "invalid_session"]);
-const isNoSession = (error: unknown): error is KeyturnError =>
-  error instanceof KeyturnError && noSession.has(error.code);
 
 /** The session is a cookie that scripts cannot read; here are only access tokens, in memory. */
 export function createCookieMode(parts: ModeParts): Mode {
@@ -52,7 +48,7 @@ export function createCookieMode(parts: ModeParts): Mode {
         // Whoever was never here and has no cookie is just not signed in.
         const isNobody =
           presence.current() === undefined && (error as KeyturnError).code === "missing_session";
-        if (!isNoSession(error) || isNobody || asks === asksMax) throw error;
+        if (!isRefusal(error) || isNobody || asks === asksMax) throw error;
         await runtime.sleep(askPauseMs * (1 + runtime.random()), closed);
       }
     }
@@ -82,7 +78,7 @@ export function createCookieMode(parts: ModeParts): Mode {
         body = await askForSession();
       } catch (error) {
         if (presence.era() !== era) continue;
-        if (isNoSession(error)) conclude(error);
+        if (isRefusal(error)) conclude(error);
         throw error;
       }
       const reply = readAccess(body);
@@ -117,7 +113,7 @@ export function createCookieMode(parts: ModeParts): Mode {
       try {
         await issuer.ask({ path: "/logout", json, keepalive: true, withinSeconds: logoutSeconds });
       } catch (error) {
-        if (!isNoSession(error)) {
+        if (!isRefusal(error)) {
           if (tries === logoutTriesMax || !isTransient(error)) return false;
           await runtime.sleep(logoutPauseMs, closed);
           continue;

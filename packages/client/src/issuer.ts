@@ -37,13 +37,6 @@ const messageCharactersMax = 300;
 // The nonce of the first answer is taken by the second request; servers may change it at that very moment.
 const noncesMax = 2;
 
-/** Whether it is worth asking again: nothing was decided, nobody is signed out. */
-export function isTransient(error: unknown): error is KeyturnError {
-  if (!(error instanceof KeyturnError)) return false;
-  const { code, status = 0 } = error;
-  return code === "unavailable" || status >= 500 || status === 408 || status === 425 || status === 429;
-}
-
 async function readBounded({ body }: Response): Promise<string> {
   if (!body) return "";
   const reader = body.getReader();

@@ -47,3 +47,10 @@ export const load = <T>(importing: Promise<T>): Promise<T> =>
   importing.catch((cause) => {
     throw unavailable("A part of the client could not be loaded", cause);
   });
+
+/** Whether it is worth asking again: nothing was decided, nobody is signed out. */
+export function isTransient(error: unknown): error is KeyturnError {
+  if (!(error instanceof KeyturnError)) return false;
+  const { code, status = 0 } = error;
+  return code === "unavailable" || status >= 500 || status === 408 || status === 425 || status === 429;
+}

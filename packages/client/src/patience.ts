@@ -1,5 +1,4 @@
-import { isTransient } from "./issuer.ts";
-import { KeyturnError } from "./keyturn-error.ts";
+import { isTransient, KeyturnError } from "./keyturn-error.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** Trying again: how often, how long, and when to give up. */

@@ -26,6 +26,12 @@ type OverReason = (typeof overReasons)[number];
 export const isOver = (reason: string | undefined): reason is OverReason =>
   overReasons.includes(reason as OverReason);
 
+/** The server has refused the refresh token, or the cookie: only a 401 does, with one of these codes. */
+export const isRefusal = (error: unknown): error is KeyturnError =>
+  error instanceof KeyturnError &&
+  error.status === 401 &&
+  /^(?:invalid_refresh_token|invalid_session|missing_session)$/.test(error.code);
+
 export function createPresence(events: Events, setAccess: (access: Access | undefined) => void): Presence {
   // Undefined: nobody has looked yet. Null: nobody is signed in.
   let who: Session | null | undefined;

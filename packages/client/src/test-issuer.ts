@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
+import { createHash, createPublicKey, verify } from "node:crypto";
 import type { JsonKey } from "./keys.ts";
 
 /**
@@ -98,21 +98,25 @@ export function createTestIssuer(nowMs: () => number) {
   }
 
   /** The thumbprint of the key that the request proves; a refusal when the proof is no good. */
-  async function proved(request: TestRequest, place: { nonce: string | undefined; accessToken?: string }) {
+  function proved(request: TestRequest, place: { nonce: string | undefined; accessToken?: string }) {
     const proof = request.headers.get("dpop");
     if (proof === null) return undefined;
     const [header = "", payload = "", signature = ""] = proof.split(".");
     const { typ, alg, jwk } = parse(header);
     const claims = parse(payload);
-    const key = await crypto.subtle.importKey("jwk", jwk, { name: "ECDSA", namedCurve: "P-256" }, false, [
-      "verify",
-    ]);
-    const algorithm = { name: "ECDSA", hash: "SHA-256" };
+    // Not by WebCrypto, which works on other threads, while time may pass.
+    const key = createPublicKey({ key: jwk, format: "jwk" });
     const bytes = Buffer.from(signature, "base64url");
+    const isSigned = verify(
+      "sha256",
+      Buffer.from(`${header}.${payload}`),
+      { key, dsaEncoding: "ieee-p1363" },
+      bytes,
+    );
     const ath = place.accessToken && createHash("sha256").update(place.accessToken).digest("base64url");
     const problems = {
       form: typ !== "dpop+jwt" || alg !== "ES256" || "d" in jwk || Object.keys(jwk).length !== 4,
-      signature: !(await crypto.subtle.verify(algorithm, key, bytes, Buffer.from(`${header}.${payload}`))),
+      signature: !isSigned,
       htm: claims.htm !== request.method,
       htu: claims.htu !== request.url.origin + request.url.pathname,
       jti: seenProofs.has(claims.jti) || !claims.jti,
@@ -131,10 +135,10 @@ export function createTestIssuer(nowMs: () => number) {
     return thumbprint(jwk);
   }
 
-  async function login(request: TestRequest): Promise<Response> {
+  function login(request: TestRequest): Response {
     const { username, password } = request.json;
     if (password !== "right") return refuse(401, "invalid_credentials");
-    const bound = await proved(request, { nonce: state.nonce });
+    const bound = proved(request, { nonce: state.nonce });
     if (bound instanceof Response) return bound;
     const session: TestSession = {
       id: `s${sessions.size}`,
@@ -160,9 +164,9 @@ export function createTestIssuer(nowMs: () => number) {
     return session && { session, generation: Number(generation) };
   }
 
-  async function refresh(request: TestRequest): Promise<Response> {
+  function refresh(request: TestRequest): Response {
     const no = (reason: string) => refuse(401, "invalid_refresh_token", { reason });
-    const bound = await proved(request, { nonce: state.nonce });
+    const bound = proved(request, { nonce: state.nonce });
     if (bound instanceof Response) return bound;
     const found = find(request.json.refreshToken);
     if (found === undefined) return no("malformed");
@@ -204,15 +208,16 @@ export function createTestIssuer(nowMs: () => number) {
     return new Response(null, { status: 204 });
   }
 
-  async function api(request: TestRequest): Promise<Response> {
+  function api(request: TestRequest): Response {
     const [scheme, token = ""] = (request.headers.get("authorization") ?? "").split(" ");
     if (token === "") return refuse(401, "missing_token");
+    if (scheme !== "Bearer" && scheme !== "DPoP") return refuse(401, "invalid_token");
     const { sid, exp } = parse(token.split(".")[1]);
     const session = sessions.get(sid);
     const isGood = session !== undefined && session.endReason === undefined && nowMs() / 1000 < exp;
     if (!isGood || (scheme === "DPoP") !== (session.thumbprint !== undefined))
       return refuse(401, "invalid_token");
-    const bound = await proved(request, { nonce: state.apiNonce, accessToken: token });
+    const bound = proved(request, { nonce: state.apiNonce, accessToken: token });
     if (bound instanceof Response) {
       const nonce = bound.headers.get("dpop-nonce");
       return refuse(401, nonce ? "use_dpop_nonce" : "invalid_dpop_proof", {

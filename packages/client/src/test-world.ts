@@ -117,6 +117,7 @@ export function createWorld() {
     locks,
     hub,
     network: ((request, deliver) => deliver(request)) as Network,
+    fetch: ((input, init) => fetch(input, init)) as Fetch,
     wakers: new Map<string, Set<() => void>>(),
     wake(event: string) {
       for (const listener of world.wakers.get(event) ?? []) listener();

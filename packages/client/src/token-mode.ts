@@ -1,10 +1,10 @@
 import { type Access, createAccess, createAccessKeeper } from "./access.ts";
 import type { StoredCredentials } from "./credential-storage.ts";
-import { createIssuer, isTransient } from "./issuer.ts";
-import { KeyturnError } from "./keyturn-error.ts";
+import { createIssuer } from "./issuer.ts";
+import { isTransient } from "./keyturn-error.ts";
 import type { Credentials, Mode, ModeParts, SignOutOptions } from "./mode.ts";
 import { unreachable } from "./patience.ts";
-import { createPresence, isOver } from "./presence.ts";
+import { createPresence, isOver, isRefusal } from "./presence.ts";
 import { createProofs } from "./proofs.ts";
 import type { AccessReply, TokenReply } from "./replies.ts";
 import type { Session } from "./session.ts";
@@ -85,7 +85,7 @@ export function createTokenMode(parts: ModeParts): Mode {
   }
 
   async function refused(error: unknown, record: StoredCredentials): Promise<undefined> {
-    if (!(error instanceof KeyturnError) || error.code !== "invalid_refresh_token") throw error;
+    if (!isRefusal(error)) throw error;
     const { reason } = error;
     const { refreshToken, sessionId } = record;
     if (isOver(reason)) {

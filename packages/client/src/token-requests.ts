@@ -1,9 +1,9 @@
 import type { StoredCredentials } from "./credential-storage.ts";
-import { type Issuer, isTransient } from "./issuer.ts";
+import type { Issuer } from "./issuer.ts";
 import { sign } from "./keys.ts";
-import { type KeyturnError, notKeyturn } from "./keyturn-error.ts";
+import { isTransient, notKeyturn } from "./keyturn-error.ts";
 import type { Credentials, ModeParts } from "./mode.ts";
-import { isOver } from "./presence.ts";
+import { isOver, isRefusal } from "./presence.ts";
 import { readSession, readTokens, type TokenReply } from "./replies.ts";
 import { makeKeys, type SessionKeys } from "./session-keys.ts";
 
@@ -85,7 +85,7 @@ export function createTokenRequests({ settings, runtime, issuer, closed }: Reque
         await issuer.ask({ path: "/logout", json, keepalive: true, withinSeconds: logoutSeconds });
         return true;
       } catch (error) {
-        const { reason } = error as KeyturnError;
+        const reason = isRefusal(error) ? error.reason : undefined;
         if (isOver(reason)) return true;
         // The reply to the last turn was lost, or is under way: only a living token ends the other sessions.
         isOld = reason === "superseded";
