@@ -11,7 +11,7 @@ async function openScene(t: Parameters<typeof openHouse>[0], lacking: () => void
   const house = await openHouse(t);
   const visit = await browser.visit(t, { expected: [networkErrors] });
   await visit.context.addInitScript(lacking);
-  await visit.clock.install({ time: house.clock.now() });
+  await visit.startClock(house.clock.now());
   return { house, visit };
 }
 

@@ -18,6 +18,9 @@ declare global {
 
 /** Options of the client, those that can be written down. */
 export interface BareOptions {
+  /** Default: under /auth of the page's own origin. */
+  readonly issuer?: string;
+  readonly mode?: "token" | "cookie";
   readonly dpop?: boolean;
   readonly lockSeconds?: number;
   /** Not the client's: the page does not ask who is there when it loads. */
@@ -32,7 +35,7 @@ export function bareTabAnswer(): Response {
 }
 
 const html = `<!doctype html>
-<html lang="en">
+<html lang="en" data-ready="no">
 <title>A client</title>
 <link rel="icon" href="data:,">
 <script type="module">
@@ -46,7 +49,7 @@ for (const event of ["signedIn", "refreshed", "signedOut"]) {
 }
 // As every page does that shows who is signed in.
 if (!listensOnly) await keyturn.session();
-document.documentElement.dataset.ready = "";
+document.documentElement.dataset.ready = "yes";
 </script>
 `;
 

@@ -66,10 +66,19 @@ async function visit(browser: Browser, t: TestContext, { expected = [], ...optio
   return {
     context,
     clock: context.clock,
+    /** From now on the tabs' clocks, which go on by themselves, are moved by `clock`, all of them together. */
+    async startClock(now: number): Promise<void> {
+      await context.clock.install({ time: now });
+      // Left out by the clock that takes the place of the real one.
+      await context.addInitScript(() => {
+        const origin = Date.now() - performance.now();
+        Object.defineProperty(performance, "timeOrigin", { value: origin });
+      });
+    },
     /** What was logged or thrown so far. */
     problems: problems as readonly string[],
 
-    /** So many tabs that have loaded the address and say so (`<html data-ready>`). */
+    /** So many tabs that have loaded the address and are ready: a page that begins with `<html data-ready="no">` says when. */
     tabs(count: number, url: string): Promise<Page[]> {
       return Promise.all(Array.from({ length: count }, () => openTab(context, url)));
     },
@@ -83,7 +92,7 @@ async function visit(browser: Browser, t: TestContext, { expected = [], ...optio
 async function openTab(context: BrowserContext, url: string): Promise<Page> {
   const page = await context.newPage();
   await page.goto(url);
-  await page.locator("html[data-ready]").waitFor();
+  await page.locator('html:not([data-ready="no"])').waitFor();
   return page;
 }
 

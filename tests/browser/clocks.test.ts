@@ -16,7 +16,7 @@ for (const [wrong, seconds] of [
   test(`a device whose clock is ${wrong} signs in, calls and refreshes like any other`, async (t) => {
     const house = await openHouse(t);
     const visit = await browser.visit(t);
-    await visit.clock.install({ time: house.clock.now() + seconds * 1000 });
+    await visit.startClock(house.clock.now() + seconds * 1000);
     const tab = await visit.tab(bareTabUrl(house.url));
     await signIn(tab, alice);
     for (let minute = 1; minute <= 5; minute++) {
@@ -35,7 +35,7 @@ for (const [jump, seconds] of [
   test(`a clock that jumps an hour ${jump} while the page is open changes nothing`, async (t) => {
     const house = await openHouse(t);
     const visit = await browser.visit(t);
-    await visit.clock.install({ time: house.clock.now() });
+    await visit.startClock(house.clock.now());
     const tab = await visit.tab(bareTabUrl(house.url));
     await signIn(tab, alice);
     assert.equal(await call(tab), 200);
@@ -58,7 +58,7 @@ for (const [jump, seconds] of [
 test("a laptop that slept, for whose page no time has passed: one 401, one refresh, no sign-out", async (t) => {
   const house = await openHouse(t);
   const visit = await browser.visit(t, { expected: [networkErrors] });
-  await visit.clock.install({ time: house.clock.now() });
+  await visit.startClock(house.clock.now());
   const tab = await visit.tab(bareTabUrl(house.url));
   await signIn(tab, alice);
   for (let night = 1; night <= 3; night++) {

@@ -53,7 +53,7 @@ const callTheApi = (page: Page) => page.evaluate(() => document.getElementById("
 test("ten tabs of examples/spa through a day with a poor network: all are still signed in", async (t) => {
   const house = await openHouse(t, { accessTokenSeconds });
   const visit = await browser.visit(t, { expected: [networkErrors] });
-  await visit.clock.install({ time: house.clock.now() });
+  await visit.startClock(house.clock.now());
   const tabs = await visit.tabs(tabsCount, house.spa);
   const [first] = tabs;
   await first!.getByLabel("Username").fill(alice.username);

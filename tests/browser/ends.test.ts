@@ -12,7 +12,7 @@ async function openScene(t: Parameters<typeof openHouse>[0], options: BareOption
   const house = await openHouse(t);
   // What is signed out is answered by 401.
   const visit = await browser.visit(t, { expected: [networkErrors] });
-  await visit.clock.install({ time: house.clock.now() });
+  await visit.startClock(house.clock.now());
   const tabs = await visit.tabs(3, bareTabUrl(house.url, options));
   await signIn(tabs[0]!, alice);
   await Promise.all(tabs.map((tab) => sees(tab, "signedIn")));
@@ -54,7 +54,7 @@ test("signing out in one tab is seen in the others, and on the server", async (t
 test("signing out everywhere ends the other browser too", async (t) => {
   const { house, tabs } = await openScene(t);
   const elsewhere = await browser.visit(t, { expected: [networkErrors] });
-  await elsewhere.clock.install({ time: house.clock.now() });
+  await elsewhere.startClock(house.clock.now());
   const other = await elsewhere.tab(bareTabUrl(house.url));
   await signIn(other, alice);
   await tabs[0]!.evaluate(() => window.keyturn.signOut({ everywhere: true }));

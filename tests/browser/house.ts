@@ -28,9 +28,14 @@ const settleMilliseconds = 20;
 export const alice = { username: "alice", password: "correct horse battery" };
 export const bob = { ...alice, username: "bob" };
 
-export async function openHouse(t: TestContext, settings: TestServerOptions["settings"] = {}) {
+type Settings = NonNullable<TestServerOptions["settings"]>;
+/** Settings of the server, or what they are when its origin is known. */
+export type HouseOptions = Settings | ((origin: string) => Settings);
+
+export async function openHouse(t: TestContext, more: HouseOptions = {}) {
   const clock = stoppedClock();
   const wire = await startWire();
+  const settings = typeof more === "function" ? more(wire.url) : more;
   const turns = createTurns();
   const start = (beside?: TestServer) =>
     startTestServer({
@@ -122,7 +127,8 @@ function createTurns() {
   return {
     watching(handler: Handler): Handler {
       return async (request, connection) => {
-        if (!request.url.endsWith("/auth/refresh")) return handler(request, connection);
+        if (request.method !== "POST" || !request.url.endsWith("/auth/refresh"))
+          return handler(request, connection);
         presented.add((await request.clone().json()).refreshToken);
         const response = await handler(request, connection);
         const { refreshToken, error, reason } = await response.clone().json();

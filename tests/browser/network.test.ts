@@ -20,7 +20,7 @@ interface Scene {
 async function openScene(t: Parameters<typeof openHouse>[0]): Promise<Scene> {
   const house = await openHouse(t);
   const visit = await browser.visit(t, { expected: [networkErrors] });
-  await visit.clock.install({ time: house.clock.now() });
+  await visit.startClock(house.clock.now());
   const tab = await visit.tab(bareTabUrl(house.url));
   await signIn(tab, alice);
   await house.pass(accessTokenSeconds, visit.context);

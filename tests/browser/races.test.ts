@@ -15,7 +15,7 @@ test(`without Web Locks ten tabs race, and the server brings them to one session
   await visit.context.addInitScript(() => {
     Object.defineProperty(Navigator.prototype, "locks", { value: undefined });
   });
-  await visit.clock.install({ time: house.clock.now() });
+  await visit.startClock(house.clock.now());
   const tabs = await visit.tabs(10, bareTabUrl(house.url));
   await signIn(tabs[0]!, alice);
   for (let round = 1; round <= rounds; round++) {

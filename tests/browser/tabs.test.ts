@@ -11,7 +11,7 @@ for (const count of [2, 10]) {
   test(`${count} tabs that call at once when the token is over, ${rounds} times: one turn each time, nobody is signed out`, async (t) => {
     const house = await openHouse(t);
     const visit = await browser.visit(t);
-    await visit.clock.install({ time: house.clock.now() });
+    await visit.startClock(house.clock.now());
     const tabs = await visit.tabs(count, bareTabUrl(house.url));
     await signIn(tabs[0]!, alice);
 

@@ -89,7 +89,7 @@ export async function startWire() {
     carry(incoming, outgoing)
       .catch((error) => {
         // A page that is closed or loaded anew takes its requests back.
-        if (!incoming.destroyed) console.error(error);
+        if (!incoming.socket.destroyed) console.error(error);
         incoming.socket.destroy();
       })
       .finally(() => stopMoving(incoming));
