@@ -88,6 +88,7 @@ function transact(database: Database, key: string, change: Change): Promise<Stor
 export function indexedDbStorage(): CredentialStorage {
   const memory = memoryStorage();
   let isRefused = false;
+  let hasWorked = false;
   let opened: Promise<Database> | undefined;
 
   function connect(): Promise<Database> {
@@ -118,13 +119,17 @@ export function indexedDbStorage(): CredentialStorage {
       let database: Database;
       try {
         database = await connect();
-      } catch {
+      } catch (error) {
         if (opens < opensMax) continue;
+        // What is stored there is still there: to go on without it would be to sign out.
+        if (hasWorked) throw error;
         isRefused = true;
         return undefined;
       }
       try {
-        return { stored: await transact(database, key, change) };
+        const stored = await transact(database, key, change);
+        hasWorked = true;
+        return { stored };
       } catch (error) {
         opened = undefined;
         if (opens === opensMax || (error as Error).name === "DataCloneError") throw error;

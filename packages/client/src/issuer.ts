@@ -90,8 +90,13 @@ export function createIssuer({ settings, runtime, closed, proofs, withCookies }:
     const proof = key && (await proofs?.bind(key).prove({ method, url: address }));
     const late = new AbortController();
     const answered = new AbortController();
-    void runtime.sleep(withinSeconds * 1000, answered.signal, closed).then(() => late.abort());
-    try {
+    // Raced, for a `fetch` that does not look at its signal.
+    const giveUp = runtime.sleep(withinSeconds * 1000, answered.signal, closed).then(() => {
+      late.abort();
+      throw new Error(`No answer within ${withinSeconds} seconds`);
+    });
+    giveUp.catch(() => {});
+    async function exchange() {
       const response = await fetch(address.href, {
         method,
         headers: {
@@ -108,6 +113,9 @@ export function createIssuer({ settings, runtime, closed, proofs, withCookies }:
         signal: late.signal,
       });
       return { response, text: await readBounded(response) };
+    }
+    try {
+      return await Promise.race([exchange(), giveUp]);
     } catch (cause) {
       throw unavailable("Keyturn cannot be reached", cause);
     } finally {

@@ -50,11 +50,9 @@ const refuse = (
   more: { reason?: string; headers?: Record<string, string> } = {},
 ) => json(status, { error, error_description: `It is ${error}.`, reason: more.reason }, more.headers);
 
-export function thumbprint({ crv, kty, x, y }: JsonKey): string {
+function thumbprint({ crv, kty, x, y }: JsonKey): string {
   return createHash("sha256").update(JSON.stringify({ crv, kty, x, y })).digest("base64url");
 }
-
-export type TestIssuer = ReturnType<typeof createTestIssuer>;
 
 export function createTestIssuer(nowMs: () => number) {
   const sessions = new Map<string, TestSession>();

@@ -9,8 +9,6 @@ interface Timer {
   readonly end: () => void;
 }
 
-export type Timeline = ReturnType<typeof createTimeline>;
-
 export function createTimeline() {
   let nowMs = 5_000;
   let order = 0;

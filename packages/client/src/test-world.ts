@@ -73,7 +73,7 @@ function createHub() {
   };
 }
 
-export function createLocks(): Locks {
+function createLocks(): Locks {
   const last = new Map<string, Promise<unknown>>();
   return {
     async request(name, { signal }, work) {
