@@ -17,7 +17,7 @@ const test = "(\\.test\\.ts$|/test-[^/]+\\.ts$)";
 const inServer = (...names) => `${source}(${names.join("|")})(/|\\.|-)`;
 
 const floors = [
-  inServer("primitives", "errors", "config", "version"),
+  inServer("primitives", "errors", "config", "hooks", "version"),
   inServer("storage", "mail", "observability"),
   inServer("users", "sessions", "tokens", "keys", "clients", "consents", "roles", "rate-limits", "audit"),
   inServer("http"),

@@ -74,6 +74,7 @@ export function createAuthentication({ keySet, algorithms, claims, nowMs }: Auth
       token,
       verification: Object.freeze({ ok: true, identity: read.identity }),
       key,
+      keyThumbprint: read.identity.keyThumbprint,
       validFromMs: read.validFromMs,
       validUntilMs: read.validUntilMs,
       revocationsVersion: -1,

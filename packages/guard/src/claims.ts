@@ -89,10 +89,25 @@ function readTimes(payload: JsonObject, policy: ClaimPolicy) {
   };
 }
 
+const thumbprint = /^[\w-]{43}$/;
+
+/**
+ * Whether the token says well what it is bound to, or nothing. RFC 7800 §3.1: "The value of the 'cnf' claim is a JSON
+ * object"; RFC 9449 §6.1: `jkt` is "the base64url encoding of the JWK SHA-256 Thumbprint". Other confirmations, as
+ * `x5t#S256`, are for whoever ended TLS: RFC 7800 §3.1 has them ignored where they are not understood.
+ */
+function isConfirmation(cnf: unknown): cnf is { readonly jkt?: string } | undefined {
+  if (cnf === undefined) return true;
+  if (typeof cnf !== "object" || cnf === null || Array.isArray(cnf)) return false;
+  const { jkt } = cnf as { readonly jkt?: unknown };
+  return jkt === undefined || (typeof jkt === "string" && thumbprint.test(jkt));
+}
+
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 function buildIdentity(payload: JsonObject, subject: string, audience: readonly string[]): Identity {
   const { client_id, sid, auth_time, acr, amr, iat } = payload;
+  const { jkt } = (payload.cnf ?? {}) as { readonly jkt?: string };
   const identity: Mutable<Identity> = {
     subject,
     scopes: scopesOf(payload),
@@ -109,6 +124,7 @@ function buildIdentity(payload: JsonObject, subject: string, audience: readonly 
   if (isTime(auth_time)) identity.authTime = auth_time;
   if (typeof acr === "string") identity.acr = acr;
   if (Array.isArray(amr)) identity.amr = stringList(amr);
+  if (jkt !== undefined) identity.keyThumbprint = jkt;
   return Object.freeze(identity);
 }
 
@@ -129,6 +145,8 @@ export function readClaims(payload: JsonObject, policy: ClaimPolicy, nowMs: numb
   // A session or client of another type would slip past every revocation of it.
   if (!isOptional(payload.sid, "string") || !isOptional(payload.client_id, "string"))
     return refused("bad_claims");
+  // A binding that cannot be read must not make a token that is bound to nothing.
+  if (!isConfirmation(payload.cnf)) return refused("bad_claims");
   if (nowMs < times.validFromMs) return refused("not_yet_valid");
   // RFC 7519 §4.1.4: "the current date/time MUST be before the expiration date/time".
   if (!(nowMs < times.validUntilMs)) return refused("expired");

@@ -489,6 +489,30 @@ test("any change of any character of a good proof is refused", () => {
   );
 });
 
+test("a client's key is imported once, and the keys of forged proofs push nobody's out", async () => {
+  for (const cryptography of runtimes) {
+    let imports = 0;
+    const counting: Cryptography = {
+      ...cryptography,
+      makeVerifier(key, algorithm) {
+        imports++;
+        return cryptography.makeVerifier(key, algorithm);
+      },
+    };
+    const verify = createProofVerifierWith({ keysMax: 4 }, counting);
+    const use = async (proof: string) => outcome(await verify(requestWith(proof)));
+    for (let proofs = 0; proofs < 3; proofs++) assert.equal(await use(prove(client)), "ok");
+    assert.equal(imports, 1);
+    for (let forged = 0; forged < 20; forged++) {
+      const header = { jwk: newClient().jwk };
+      assert.equal(await use(prove(client, { header })), "proof_bad_signature");
+    }
+    assert.equal(imports, 21);
+    assert.equal(await use(prove(client)), "ok");
+    assert.equal(imports, 21);
+  }
+});
+
 test("an option that is wrong stops createProofVerifier with what it takes", () => {
   const wrong: [ProofOptions, RegExp][] = [
     [{ windowSeconds: 3601 }, /createProofVerifier: windowSeconds takes a number from 0 to 3600/],

@@ -1,8 +1,16 @@
 /** Express 5 and 4: `app.get("/photos", protect(guard, { scopes: ["photos:read"] }), handler)`. */
-import { type Admission, admit, type RouteRequirement } from "./admission.ts";
+import { type Admission, createAdmission, type RequestReader, type RouteRequirement } from "./admission.ts";
 import type { Guard } from "./guard.ts";
 import type { Identity } from "./identity.ts";
-import { authorizationOf, type NodeRequest, type NodeResponse, sendRefusal } from "./node-message.ts";
+import {
+  hostOf,
+  type NodeRequest,
+  type NodeResponse,
+  nodeReader,
+  protocolOf,
+  sendRefusal,
+} from "./node-message.ts";
+import { requestUrl } from "./request-url.ts";
 
 declare global {
   // Express merges its Request with this one (@types/express-serve-static-core). Where these types are not installed
@@ -16,12 +24,28 @@ declare global {
   }
 }
 
-export type ExpressRequest = NodeRequest & { identity?: Identity };
+export type ExpressRequest = NodeRequest & {
+  readonly protocol?: string;
+  readonly originalUrl?: string;
+  identity?: Identity;
+};
 export type ExpressMiddleware = (
   request: ExpressRequest,
   response: NodeResponse,
   next: (error?: unknown) => void,
 ) => void;
+
+const reader: RequestReader<ExpressRequest> = {
+  ...nodeReader,
+  url: (request) =>
+    requestUrl({
+      // Express reads X-Forwarded-Proto only where its "trust proxy" says so.
+      protocol: request.protocol ?? protocolOf(request),
+      host: hostOf(request),
+      // A router that is mounted takes its prefix off `url`.
+      target: request.originalUrl,
+    }),
+};
 
 /**
  * Middleware that lets only requests with a good token through and puts `identity` on the request.
@@ -29,6 +53,7 @@ export type ExpressMiddleware = (
  * Put CORS in front of it: a preflight (OPTIONS) carries no token and is refused like any other request without one.
  */
 export function protect(guard: Guard, requirement?: RouteRequirement): ExpressMiddleware {
+  const admit = createAdmission(guard, requirement, reader);
   return function keyturnGuard(request, response, next) {
     function proceed(admission: Admission): void {
       if (!admission.ok) {
@@ -38,7 +63,7 @@ export function protect(guard: Guard, requirement?: RouteRequirement): ExpressMi
       if (admission.identity !== undefined) request.identity = admission.identity;
       next();
     }
-    const admission = admit(guard, authorizationOf(request), requirement);
+    const admission = admit(request);
     if (admission instanceof Promise) admission.then(proceed).catch(next);
     else proceed(admission);
   };

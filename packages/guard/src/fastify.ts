@@ -1,10 +1,11 @@
 /// <reference types="fastify" preserve="true" />
 /** Fastify 5: `app.get("/photos", { onRequest: protect(guard, { scopes: ["photos:read"] }) }, handler)`. */
-import { type Admission, admit, type RouteRequirement } from "./admission.ts";
+import { type Admission, createAdmission, type RequestReader, type RouteRequirement } from "./admission.ts";
 import type { Guard } from "./guard.ts";
 import type { Identity } from "./identity.ts";
-import { authorizationOf, type NodeRequest } from "./node-message.ts";
+import { hostOf, type NodeRequest, nodeReader, protocolOf } from "./node-message.ts";
 import { type Refusal, refusalBody } from "./refusal.ts";
+import { requestUrl } from "./request-url.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -14,7 +15,12 @@ declare module "fastify" {
 }
 
 /** What is needed of Fastify's request and reply; Fastify itself is not imported. */
-export type GuardedRequest = { readonly raw: NodeRequest; identity?: Identity | null };
+export type GuardedRequest = {
+  readonly raw: NodeRequest;
+  readonly protocol?: string;
+  readonly originalUrl?: string;
+  identity?: Identity | null;
+};
 export type GuardedReply = {
   code(status: number): unknown;
   header(name: string, value: string): unknown;
@@ -26,6 +32,15 @@ type GuardedInstance = {
   hasRequestDecorator(name: string): boolean;
   decorateRequest(name: string, value: null): unknown;
   addHook(name: "onRequest", hook: GuardHook): unknown;
+};
+
+const reader: RequestReader<GuardedRequest> = {
+  authorization: ({ raw }) => nodeReader.authorization(raw),
+  proof: ({ raw }) => nodeReader.proof(raw),
+  method: ({ raw }) => nodeReader.method(raw),
+  url: ({ raw, protocol = protocolOf(raw), originalUrl }) =>
+    // Fastify reads X-Forwarded-Proto only where its `trustProxy` says so; `rewriteUrl` changes the raw URL.
+    requestUrl({ protocol, host: hostOf(raw), target: originalUrl }),
 };
 
 function sendRefusal(reply: GuardedReply, refusal: Refusal): void {
@@ -40,6 +55,7 @@ function sendRefusal(reply: GuardedReply, refusal: Refusal): void {
  * Put CORS in front of it: a preflight (OPTIONS) carries no token and is refused like any other request without one.
  */
 export function protect(guard: Guard, requirement?: RouteRequirement): GuardHook {
+  const admit = createAdmission(guard, requirement, reader);
   return function keyturnGuard(request, reply, done) {
     function proceed(admission: Admission): void {
       if (!admission.ok) {
@@ -49,7 +65,7 @@ export function protect(guard: Guard, requirement?: RouteRequirement): GuardHook
       if (admission.identity !== undefined) request.identity = admission.identity;
       done();
     }
-    const admission = admit(guard, authorizationOf(request.raw), requirement);
+    const admission = admit(request);
     if (admission instanceof Promise) admission.then(proceed).catch(done);
     else proceed(admission);
   };

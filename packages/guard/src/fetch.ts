@@ -1,5 +1,5 @@
 /** Fetch handlers (Deno, Bun, workers, Next.js routes): `protect(guard, (request, { identity }) => new Response())`. */
-import { admit, type RouteRequirement } from "./admission.ts";
+import { createAdmission, type RequestReader, type RouteRequirement } from "./admission.ts";
 import type { Guard } from "./guard.ts";
 import type { Identity } from "./identity.ts";
 import { type Refusal, refusalBody } from "./refusal.ts";
@@ -10,6 +10,14 @@ type Handler<I, Rest extends readonly unknown[]> = (
   ...rest: Rest
 ) => Response | Promise<Response>;
 type Protected<Rest extends readonly unknown[]> = (request: Request, ...rest: Rest) => Promise<Response>;
+
+const reader: RequestReader<Request> = {
+  authorization: ({ headers }) => headers.get("authorization") ?? undefined,
+  // Several come joined with a comma.
+  proof: ({ headers }) => headers.get("dpop") ?? undefined,
+  method: ({ method }) => method,
+  url: ({ url }) => url,
+};
 
 /** The answer to a refused request. */
 export function refusalResponse(refusal: Refusal): Response {
@@ -35,8 +43,9 @@ export function protect<Rest extends readonly unknown[]>(
   handler: Handler<never, Rest>,
   requirement?: RouteRequirement,
 ): Protected<Rest> {
+  const admit = createAdmission(guard, requirement, reader);
   return async function keyturnGuard(request, ...rest) {
-    const admission = await admit(guard, request.headers.get("authorization") ?? undefined, requirement);
+    const admission = await admit(request);
     if (!admission.ok) return refusalResponse(admission.refusal);
     return handler(request, { identity: admission.identity as never }, ...rest);
   };

@@ -141,6 +141,13 @@ test("an option that is wrong stops createGuard with what it takes", () => {
     [{ whenFeedBroken: "refuse" }, /needs a feed/],
     [{ jwksUri: "http://example.com/jwks" }, /jwksUri must be https/],
     [{ resource: { id: "x", secret: "" } }, /keyturn client add/],
+    [{ dpop: "yes" as never }, /dpop takes "accept" or "require" or "off"/],
+    [{ dpopAlgorithms: ["HS256" as never] }, /dpopAlgorithms takes .*got HS256/],
+    [{ dpopReplayMax: -1 }, /dpopReplayMax/],
+    [{ origin: "api.example.com" }, /origin takes what clients put in front/],
+    [{ origin: "https://api.example.com/?a" }, /origin takes/],
+    [{ origin: "https://a@api.example.com" }, /origin takes/],
+    [{ origin: "ftp://api.example.com" }, /origin takes/],
   ];
   for (const [option, message] of wrong) {
     assert.throws(() => createGuard({ issuer: "https://a.example", audience: "b", ...option }), message);

@@ -1,16 +1,19 @@
 import { type Authentication, createAuthentication } from "./authentication.ts";
+import { becomeReady } from "./becoming-ready.ts";
+import { createBinding, type Presentation } from "./binding.ts";
 import { type Cryptography, findCryptography } from "./cryptography.ts";
 import { createEmit } from "./events.ts";
 import { type Feed, type FeedStatus, noFeed } from "./feed.ts";
 import { findOpenStream } from "./feed-connection.ts";
 import type { Identity } from "./identity.ts";
 import { createIssuer } from "./issuer.ts";
-import { createKeySet, type KeySet } from "./key-set.ts";
+import { createKeySet } from "./key-set.ts";
+import { whenThere } from "./maybe-promise.ts";
 import { type GuardOptions, type GuardSettings, readOptions } from "./options.ts";
 import { type Refusal, refuse } from "./refusal.ts";
 import type { RefusalReason } from "./refusal-reason.ts";
 import { followRemote } from "./remote-feed.ts";
-import { type Requirement, shortfall } from "./requirement.ts";
+import { isBoundOnly, type Requirement, shortfall } from "./requirement.ts";
 import { createRevocations } from "./revocations.ts";
 import { followSource } from "./source-feed.ts";
 import { createTokenCache, type VerifiedToken } from "./token-cache.ts";
@@ -23,12 +26,23 @@ export type Guard = {
   /**
    * Whether the access token is good, and good enough for the requirement. Answers at once when the token was seen
    * before, or when the keys are at hand and the runtime has node:crypto; else by a promise, which never rejects.
+   *
+   * A token that is bound to a key (RFC 9449) is good only with `presented`: the scheme `DPoP`, the proof, and the
+   * request that it was made for. Without it the token counts as a Bearer token.
    */
-  verify(token: string, requirement?: Requirement): Verification | Promise<Verification>;
+  verify(
+    token: string,
+    requirement?: Requirement,
+    presented?: Presentation,
+  ): Verification | Promise<Verification>;
   /**
    * A refusal for what was not even a token: `missing`, `malformed_header`. For adapters.
    */
-  refuse(reason: "missing" | "malformed_header", requirement?: Requirement): Refusal;
+  refuse(
+    reason: "missing" | "malformed_header",
+    requirement?: Requirement,
+    presented?: Presentation,
+  ): Refusal;
   /**
    * Resolves once the keys are at hand and, where configured, the feed is followed.
    *
@@ -98,48 +112,26 @@ function connect(options: GuardOptions, settings: GuardSettings, internals: Guar
 
   const stopListening = source?.onKeysChanged?.(() => keySet.reload());
   const feed = follow();
+  const binding = createBinding(settings, { cryptography, nowMs, nonces: options.dpopNonces });
   const close = () => {
     stopListening?.();
     feed.close();
     keySet.close();
   };
-  return { keySet, revocations, feed, emit, nowMs, close };
+  return { keySet, revocations, feed, emit, nowMs, binding, close };
 }
 
-/** Waits for keys and feed; see {@link Guard.ready}. */
-async function becomeReady(keySet: KeySet, feed: Feed, withinMs: number): Promise<void> {
-  let isLate = false;
-  let deadline: ReturnType<typeof setTimeout> | undefined;
-  // Not unref'd: whoever awaits ready() wants the process to live on until it is decided.
-  const late = new Promise<void>((resolve) => {
-    deadline = setTimeout(resolve, withinMs);
-  }).then(() => {
-    isLate = true;
-  });
-  async function keysAtHand(): Promise<void> {
-    while (!keySet.isLoaded() && !isLate) {
-      await keySet.wait();
-      if (!keySet.isLoaded()) {
-        await Promise.race([
-          late,
-          new Promise((resolve) => setTimeout(resolve, Math.min(withinMs / 10, 250))),
-        ]);
-      }
-    }
-  }
-  await Promise.race([late, Promise.all([keysAtHand(), feed.firstSnapshot])]);
-  clearTimeout(deadline);
-  if (!isLate) return;
-  const missing = keySet.isLoaded()
-    ? `the revocation feed is not followed: ${feed.lastProblem() ?? "no snapshot came"}`
-    : `the issuer's keys could not be had: ${keySet.lastProblem() ?? "no answer yet"}`;
-  throw new Error(`Guard not ready after ${withinMs / 1000} s: ${missing}`);
-}
+/** What a refusal may need to know. */
+type Asked = {
+  readonly requirement?: Requirement | undefined;
+  readonly presented?: Presentation | undefined;
+  readonly identity?: Identity | undefined;
+};
 
 /** {@link createGuard} with parts that tests replace. */
 export function createGuardWith(options: GuardOptions, internals: GuardInternals): Guard {
   const settings = readOptions(options);
-  const { keySet, revocations, feed, emit, nowMs, close } = connect(options, settings, internals);
+  const { keySet, revocations, feed, emit, nowMs, binding, close } = connect(options, settings, internals);
   const cache = createTokenCache(settings.cacheTokensMax);
   const authenticate = createAuthentication({
     keySet,
@@ -147,13 +139,17 @@ export function createGuardWith(options: GuardOptions, internals: GuardInternals
     claims: settings,
     nowMs,
   });
+  const takesBearer = settings.dpop !== "require";
 
-  function deny(reason: RefusalReason, requirement?: Requirement, identity?: Identity): Refusal {
-    const refusal = refuse(
-      reason,
+  function deny(reason: RefusalReason, { requirement, presented, identity }: Asked): Refusal {
+    const refusal = refuse(reason, {
       requirement,
-      reason === "keys_unavailable" ? keySet.retryAfterSeconds() : 5,
-    );
+      scheme: presented?.scheme,
+      takesBearer,
+      proofAlgorithms: binding.algorithms,
+      retryAfterSeconds: reason === "keys_unavailable" ? keySet.retryAfterSeconds() : undefined,
+      nonce: binding.nonce,
+    });
     const { subject, clientId, sessionId } = identity ?? {};
     emit({
       type: "refused",
@@ -166,12 +162,17 @@ export function createGuardWith(options: GuardOptions, internals: GuardInternals
     return refusal;
   }
 
+  const no = (reason: RefusalReason, asked: Asked): Verification => ({
+    ok: false,
+    refusal: deny(reason, asked),
+  });
+
   /** What must be asked at every use, of a remembered token as of a new one. */
-  function objection(
+  function staleness(
     verified: VerifiedToken,
     requirement: Requirement | undefined,
+    now: number,
   ): RefusalReason | undefined {
-    const now = nowMs();
     if (now < verified.validFromMs) return "not_yet_valid";
     if (!(now < verified.validUntilMs)) return "expired";
     const version = revocations.version();
@@ -182,24 +183,64 @@ export function createGuardWith(options: GuardOptions, internals: GuardInternals
     }
     const policy = requirement?.whenFeedBroken ?? settings.whenFeedBroken;
     // "accept" is the only word that lets a token pass; any other refuses.
-    if (policy !== "accept" && !feed.isLive()) return "feed_broken";
-    return requirement === undefined
-      ? undefined
-      : shortfall(verified.verification.identity, requirement, now);
+    return policy !== "accept" && !feed.isLive() ? "feed_broken" : undefined;
   }
 
-  function decide(verified: VerifiedToken, requirement: Requirement | undefined): Verification {
+  function objection(
+    verified: VerifiedToken,
+    requirement: Requirement | undefined,
+  ): RefusalReason | undefined {
+    const now = nowMs();
+    const stale = staleness(verified, requirement, now);
+    if (stale !== undefined || requirement === undefined) return stale;
+    return shortfall(verified.verification.identity, requirement, now);
+  }
+
+  /** The long way, of whatever has to do with a key of the client's. */
+  function decideBound(verified: VerifiedToken, { requirement, presented }: Asked) {
+    const asked = { requirement, presented, identity: verified.verification.identity };
+    // No proof is looked at for a token that is over; and nobody is told what a token lacks who cannot prove that
+    // it is his own.
+    const stale = staleness(verified, requirement, nowMs());
+    if (stale !== undefined) return no(stale, asked);
+    return whenThere(binding.objection(verified, presented, requirement), (unbound) => {
+      const reason = unbound ?? (verified.key.withdrawn ? "unknown_key" : objection(verified, requirement));
+      return reason === undefined ? verified.verification : no(reason, asked);
+    });
+  }
+
+  /** Whether no key of the client's is in play: the way of every Bearer token, and a short one. */
+  function isPlain(
+    { keyThumbprint }: VerifiedToken,
+    requirement: Requirement | undefined,
+    presented: Presentation | undefined,
+  ): boolean {
+    return keyThumbprint === undefined && presented === undefined && takesBearer && !isBoundOnly(requirement);
+  }
+
+  function decidePlain(verified: VerifiedToken, requirement: Requirement | undefined): Verification {
     const reason = objection(verified, requirement);
     if (reason === undefined) return verified.verification;
-    return { ok: false, refusal: deny(reason, requirement, verified.verification.identity) };
+    return no(reason, { requirement, identity: verified.verification.identity });
   }
 
-  function conclude(outcome: Authentication, requirement: Requirement | undefined): Verification {
-    if (typeof outcome === "string") return { ok: false, refusal: deny(outcome, requirement) };
+  function conclude(outcome: Authentication, asked: Asked): Verification | Promise<Verification> {
+    if (typeof outcome === "string") return no(outcome, asked);
     // The keys may have changed while this one was used.
-    if (outcome.key.withdrawn) return { ok: false, refusal: deny("unknown_key", requirement) };
+    if (outcome.key.withdrawn) return no("unknown_key", asked);
     cache.set(outcome);
-    return decide(outcome, requirement);
+    return isPlain(outcome, asked.requirement, asked.presented)
+      ? decidePlain(outcome, asked.requirement)
+      : decideBound(outcome, asked);
+  }
+
+  function verifyAtLength(token: string, known: VerifiedToken | undefined, asked: Asked) {
+    const verification =
+      known === undefined
+        ? whenThere(authenticate(token), (outcome) => conclude(outcome, asked))
+        : decideBound(known, asked);
+    if (!(verification instanceof Promise)) return verification;
+    return verification.catch(() => no("internal_error", asked));
   }
 
   function recall(token: string): VerifiedToken | undefined {
@@ -213,21 +254,18 @@ export function createGuardWith(options: GuardOptions, internals: GuardInternals
   }
 
   return {
-    verify(token, requirement) {
+    verify(token, requirement, presented) {
       try {
         const known = typeof token === "string" ? recall(token) : undefined;
-        if (known !== undefined) return decide(known, requirement);
-        const outcome = authenticate(token);
-        if (!(outcome instanceof Promise)) return conclude(outcome, requirement);
-        return outcome
-          .then((settled) => conclude(settled, requirement))
-          .catch((): Verification => ({ ok: false, refusal: deny("internal_error", requirement) }));
+        if (known !== undefined && isPlain(known, requirement, presented))
+          return decidePlain(known, requirement);
+        return verifyAtLength(token, known, { requirement, presented });
       } catch {
         // Whatever went wrong, it is not a reason to let somebody in, nor to say more than that.
-        return { ok: false, refusal: deny("internal_error", requirement) };
+        return no("internal_error", { requirement, presented });
       }
     },
-    refuse: (reason, requirement) => deny(reason, requirement),
+    refuse: (reason, requirement, presented) => deny(reason, { requirement, presented }),
     ready: () => becomeReady(keySet, feed, internals.readyWithinMs ?? 10_000),
     feed: feed.status,
     close,

@@ -1,5 +1,5 @@
 /** Hono 4: `app.get("/photos", protect(guard, { scopes: ["photos:read"] }), handler)`. */
-import { admit, type RouteRequirement } from "./admission.ts";
+import { createAdmission, type RequestReader, type RouteRequirement } from "./admission.ts";
 import type { Guard } from "./guard.ts";
 import type { Identity } from "./identity.ts";
 import { refusalBody } from "./refusal.ts";
@@ -11,7 +11,11 @@ export type OptionalGuardVariables = { identity: Identity | undefined };
 
 /** What is needed of Hono's context; Hono itself is not imported. */
 export type GuardedContext = {
-  readonly req: { header(name: string): string | undefined };
+  readonly req: {
+    readonly method: string;
+    readonly url: string;
+    header(name: string): string | undefined;
+  };
   set(key: "identity", value: Identity): void;
   body(body: string, status: 400 | 401 | 403 | 503, headers: Record<string, string>): Response;
 };
@@ -21,14 +25,23 @@ export type HonoMiddleware = (
   next: () => Promise<void>,
 ) => Promise<Response | undefined>;
 
+const reader: RequestReader<GuardedContext> = {
+  authorization: ({ req }) => req.header("authorization"),
+  // Several come joined with a comma.
+  proof: ({ req }) => req.header("dpop"),
+  method: ({ req }) => req.method,
+  url: ({ req }) => req.url,
+};
+
 /**
  * Middleware that lets only requests with a good token through and sets `identity` on the context.
  *
  * Put CORS in front of it: a preflight (OPTIONS) carries no token and is refused like any other request without one.
  */
 export function protect(guard: Guard, requirement?: RouteRequirement): HonoMiddleware {
+  const admit = createAdmission(guard, requirement, reader);
   return async function keyturnGuard(context: GuardedContext, next) {
-    const pending = admit(guard, context.req.header("authorization"), requirement);
+    const pending = admit(context);
     const admission = pending instanceof Promise ? await pending : pending;
     if (!admission.ok) {
       const { refusal } = admission;

@@ -13,6 +13,8 @@ export type Identity = {
   readonly authTime?: number;
   readonly acr?: string;
   readonly amr?: readonly string[];
+  /** The key that the token is bound to (`cnf.jkt`, RFC 9449 §6.1), and whose proof came with the request. */
+  readonly keyThumbprint?: string;
   readonly issuer: string;
   readonly audience: readonly string[];
   /** Every claim as it came, frozen all the way down. */

@@ -2,6 +2,7 @@
 
 export type { RouteRequirement } from "./admission.ts";
 export type { Algorithm } from "./algorithms.ts";
+export type { DpopPolicy, Presentation, Scheme } from "./binding.ts";
 export type { TokenType } from "./claims.ts";
 export {
   createProofVerifier,
@@ -18,6 +19,7 @@ export { type Identity, identityOf } from "./identity.ts";
 export type { PublicJsonWebKey } from "./json-web-key.ts";
 export type { GuardOptions, GuardSource, PublicKeySet } from "./options.ts";
 export type { ProofHeader } from "./proof-form.ts";
+export type { ProofNonces } from "./proof-nonces.ts";
 export type { CheckNonce, NonceVerdict, ProofOptions } from "./proof-options.ts";
 export type { ProofRefusalReason } from "./proof-refusal-reason.ts";
 export { type Refusal, type RefusalError, refusalBody } from "./refusal.ts";

@@ -1,10 +1,18 @@
-import type { AuthorizationHeader } from "./admission.ts";
+import type { AuthorizationHeader, RequestReader } from "./admission.ts";
 import { type Refusal, refusalBody } from "./refusal.ts";
+import { requestUrl } from "./request-url.ts";
 
 /** What is needed of a request of node:http, so that Express needs no types of Node's. */
 export type NodeRequest = {
-  readonly headers: { readonly authorization?: string | undefined };
+  readonly headers: {
+    readonly authorization?: string | undefined;
+    readonly host?: string | undefined;
+    readonly [name: string]: string | string[] | undefined;
+  };
   readonly rawHeaders?: readonly string[] | undefined;
+  readonly method?: string | undefined;
+  readonly url?: string | undefined;
+  readonly socket?: object | undefined;
 };
 
 /** What is needed of a response of node:http. */
@@ -18,7 +26,7 @@ export type NodeResponse = {
  * The Authorization headers of a request. Node keeps the first of several and drops the rest in silence; a proxy in
  * front may have looked at another one, so they are counted.
  */
-export function authorizationOf({ headers, rawHeaders }: NodeRequest): AuthorizationHeader {
+function authorizationOf({ headers, rawHeaders }: NodeRequest): AuthorizationHeader {
   const first = headers.authorization;
   if (first === undefined || rawHeaders === undefined) return first;
   let seen = 0;
@@ -28,6 +36,26 @@ export function authorizationOf({ headers, rawHeaders }: NodeRequest): Authoriza
   }
   return seen > 1 ? [first, ""] : first;
 }
+
+/** Whether the request came by TLS to this process. */
+export function protocolOf({ socket }: NodeRequest): string {
+  return (socket as { readonly encrypted?: unknown } | undefined)?.encrypted === true ? "https" : "http";
+}
+
+/** The host that was asked for, in HTTP/1 or 2. */
+export function hostOf({ headers }: NodeRequest): string | undefined {
+  const host = headers[":authority"] ?? headers.host;
+  return typeof host === "string" ? host : undefined;
+}
+
+/** Reads a request of node:http or node:http2. */
+export const nodeReader: RequestReader<NodeRequest> = {
+  authorization: authorizationOf,
+  // Node joins several with a comma.
+  proof: ({ headers }) => headers.dpop,
+  method: ({ method }) => method ?? "",
+  url: (request) => requestUrl({ protocol: protocolOf(request), host: hostOf(request), target: request.url }),
+};
 
 /** Answers with the refusal. */
 export function sendRefusal(response: NodeResponse, refusal: Refusal): void {

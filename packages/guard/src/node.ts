@@ -1,9 +1,9 @@
 /** node:http: `createServer(protect(guard, (request, response, { identity }) => { ... }))`. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type Admission, admit, type RouteRequirement } from "./admission.ts";
+import { type Admission, createAdmission, type RouteRequirement } from "./admission.ts";
 import type { Guard } from "./guard.ts";
 import type { Identity } from "./identity.ts";
-import { authorizationOf, sendRefusal } from "./node-message.ts";
+import { nodeReader, sendRefusal } from "./node-message.ts";
 
 type Handler<I> = (
   request: IncomingMessage,
@@ -25,12 +25,13 @@ export function protect(
 ): Listener;
 export function protect(guard: Guard, handler: NodeHandler, requirement?: RouteRequirement): Listener;
 export function protect(guard: Guard, handler: Handler<never>, requirement?: RouteRequirement): Listener {
+  const admit = createAdmission(guard, requirement, nodeReader);
   return function keyturnGuard(request, response) {
     function proceed(admission: Admission): unknown {
       if (!admission.ok) return sendRefusal(response, admission.refusal);
       return handler(request, response, { identity: admission.identity as never });
     }
-    const admission = admit(guard, authorizationOf(request), requirement);
+    const admission = admit(request);
     if (admission instanceof Promise) void admission.then(proceed);
     else proceed(admission);
   };

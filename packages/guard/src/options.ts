@@ -1,10 +1,13 @@
 import { type Algorithm, allAlgorithms } from "./algorithms.ts";
+import type { DpopPolicy } from "./binding.ts";
 import { type Fetch, parseSafeUrl } from "./bounded-fetch.ts";
 import type { TokenType } from "./claims.ts";
 import type { GuardEvent } from "./events.ts";
 import type { ResourceCredentials } from "./feed-request.ts";
 import type { PublicJsonWebKey } from "./json-web-key.ts";
 import { readAlgorithms, readNumber, show } from "./option-values.ts";
+import type { ProofNonces } from "./proof-nonces.ts";
+import { defaultProofAlgorithms, replayMaxDefault, replayMaxMost } from "./proof-options.ts";
 import type { FeedPolicy } from "./requirement.ts";
 import type { Follow } from "./source-feed.ts";
 
@@ -43,6 +46,19 @@ export type GuardOptions = {
   readonly jwksUri?: string | undefined;
   /** Verified tokens remembered. Default 10,000; 0 turns it off. */
   readonly cacheTokensMax?: number | undefined;
+  /** Tokens that are bound to a key (DPoP, RFC 9449). Default "accept": with their proof, and Bearer tokens as ever. */
+  readonly dpop?: DpopPolicy | undefined;
+  /**
+   * What clients put in front of the path, as `https://api.example.com`, where a proxy changes that: proofs are made for
+   * it. A path in it is one that the proxy strips. Without it the URL is what the request says, the `Host` included.
+   */
+  readonly origin?: string | undefined;
+  /** Algorithms of proofs. Default ES256, EdDSA and Ed25519. */
+  readonly dpopAlgorithms?: readonly Algorithm[] | undefined;
+  /** Used proofs remembered in this process. Default 100,000; 0 turns it off. */
+  readonly dpopReplayMax?: number | undefined;
+  /** Nonces that several processes share. Default: the process's own, for clients whose clock is wrong. */
+  readonly dpopNonces?: ProofNonces | undefined;
   readonly source?: GuardSource | undefined;
   /** For special runtimes and tests. */
   readonly fetch?: Fetch | undefined;
@@ -64,6 +80,10 @@ export type GuardSettings = Readonly<{
   tokenType: TokenType;
   jwksUri: string | undefined;
   cacheTokensMax: number;
+  dpop: DpopPolicy;
+  origin: string | undefined;
+  dpopAlgorithms: ReadonlySet<Algorithm>;
+  dpopReplayMax: number;
 }>;
 
 function readIssuer({ issuer, source }: GuardOptions): string {
@@ -99,6 +119,16 @@ function readResource({ resource }: GuardOptions): ResourceCredentials | undefin
     return { id, secret };
   // The values stay out of the message: one of them is a secret.
   throw new TypeError("createGuard: resource takes the id and the secret that `keyturn client add` printed.");
+}
+
+function readOrigin({ origin }: GuardOptions): string | undefined {
+  if (origin === undefined) return undefined;
+  const url = URL.canParse(origin) ? new URL(origin) : undefined;
+  const isBare = url !== undefined && `${url.search}${url.hash}${url.username}${url.password}` === "";
+  if (isBare && /^https?:$/.test(url.protocol)) return `${url.origin}${url.pathname}`.replace(/\/$/, "");
+  throw new TypeError(
+    `createGuard: origin takes what clients put in front of the path, as "https://api.example.com"; got ${show(origin)}.`,
+  );
 }
 
 /**
@@ -140,6 +170,17 @@ export function readOptions(options: GuardOptions): GuardSettings {
       value: options.cacheTokensMax,
       fallback: 10_000,
       max: 1_000_000,
+    }),
+    dpop: readChoice<DpopPolicy>("dpop", options.dpop, ["accept", "require", "off"]),
+    origin: readOrigin(options),
+    dpopAlgorithms: readAlgorithms(
+      "createGuard: dpopAlgorithms",
+      options.dpopAlgorithms ?? defaultProofAlgorithms,
+    ),
+    dpopReplayMax: readNumber("createGuard: dpopReplayMax", {
+      value: options.dpopReplayMax,
+      fallback: replayMaxDefault,
+      max: replayMaxMost,
     }),
   };
 }

@@ -46,7 +46,10 @@ export type ProofSettings = Readonly<{
 }>;
 
 /** What clients have without asking: WebCrypto in every browser does ES256, the newer ones Ed25519. */
-const defaultProofAlgorithms: readonly Algorithm[] = Object.freeze(["ES256", "EdDSA", "Ed25519"]);
+export const defaultProofAlgorithms: readonly Algorithm[] = Object.freeze(["ES256", "EdDSA", "Ed25519"]);
+
+export const replayMaxDefault = 100_000;
+export const replayMaxMost = 10_000_000;
 
 /**
  * Fills in the defaults.
@@ -70,7 +73,7 @@ export function readProofOptions(options: ProofOptions): ProofSettings {
     windowSeconds,
     // A proof from the far end of the window is good for twice its length.
     keepMs: Math.max(2 * windowSeconds, checkNonce === undefined ? 0 : nonceSeconds) * 1000,
-    replayMax: number("replayMax", [100_000, 10_000_000]),
+    replayMax: number("replayMax", [replayMaxDefault, replayMaxMost]),
     keysMax: number("keysMax", [10_000, 1_000_000]),
     checkNonce,
     nowMs: options.now ?? Date.now,

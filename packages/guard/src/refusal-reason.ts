@@ -1,6 +1,10 @@
+import type { ProofRefusalReason } from "./proof-refusal-reason.ts";
+
 /** Why, precisely: for the log. The public answer never says more than `error` and `description`. */
 export type RefusalReason =
+  | ProofRefusalReason
   | "missing"
+  | "wrong_scheme"
   | "malformed_header"
   | "malformed"
   | "too_long"
@@ -13,6 +17,8 @@ export type RefusalReason =
   | "bad_claims"
   | "wrong_issuer"
   | "wrong_audience"
+  | "token_bound"
+  | "token_not_bound"
   | "expired"
   | "not_yet_valid"
   | "revoked"

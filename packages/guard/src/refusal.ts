@@ -1,10 +1,13 @@
+import type { Scheme } from "./binding.ts";
 import type { RefusalReason } from "./refusal-reason.ts";
-import type { Requirement } from "./requirement.ts";
+import { isBoundOnly, type Requirement } from "./requirement.ts";
 
 export type RefusalError =
   | "missing_token"
   | "invalid_request"
   | "invalid_token"
+  | "invalid_dpop_proof"
+  | "use_dpop_nonce"
   | "insufficient_scope"
   | "insufficient_user_authentication"
   | "unavailable";
@@ -31,12 +34,32 @@ const answers = {
   request: {
     status: 400,
     error: "invalid_request",
-    description: "Send exactly one access token: one Authorization header, the word Bearer, one token.",
+    description: "Send exactly one access token: one Authorization header, one scheme, one token.",
   },
   token: {
     status: 401,
     error: "invalid_token",
     description: "The access token is not valid here, has expired or was revoked. Get a new one.",
+  },
+  bound: {
+    status: 401,
+    error: "invalid_token",
+    description: "The access token is bound to a key. Send it with the DPoP scheme and a proof of the key.",
+  },
+  notBound: {
+    status: 401,
+    error: "invalid_token",
+    description: "The access token is bound to no key. Get one that is, or send it where Bearer is taken.",
+  },
+  proof: {
+    status: 401,
+    error: "invalid_dpop_proof",
+    description: "Send one DPoP proof, made for this request and this access token by the token's key.",
+  },
+  nonce: {
+    status: 401,
+    error: "use_dpop_nonce",
+    description: "Make the DPoP proof again, with the nonce in the DPoP-Nonce header.",
   },
   right: {
     status: 403,
@@ -58,9 +81,16 @@ const answers = {
 function answerTo(reason: RefusalReason): PublicAnswer {
   switch (reason) {
     case "missing":
+    case "wrong_scheme":
       return answers.missing;
     case "malformed_header":
       return answers.request;
+    case "token_bound":
+      return answers.bound;
+    case "token_not_bound":
+      return answers.notBound;
+    case "proof_nonce_needed":
+      return answers.nonce;
     case "missing_scope":
     case "missing_role":
     case "missing_permission":
@@ -72,37 +102,62 @@ function answerTo(reason: RefusalReason): PublicAnswer {
     case "internal_error":
       return answers.unavailable;
     default:
-      return answers.token;
+      return reason.startsWith("proof_") ? answers.proof : answers.token;
   }
 }
 
 // RFC 6749 §3.3 scope-token characters and the space between; anything else must not reach a header.
 const scopeList = /^[\x21\x23-\x5b\x5d-\x7e ]+$/;
 
-function challenge(answer: PublicAnswer, requirement: Requirement | undefined): string {
+/** What the guard takes, and what the request sent. */
+export type RefusalContext = {
+  readonly requirement?: Requirement | undefined;
+  /** The scheme that the token came with, if one did. */
+  readonly scheme?: Scheme | undefined;
+  readonly takesBearer: boolean;
+  /** The algorithms that proofs may have; undefined when bound tokens are not taken at all. */
+  readonly proofAlgorithms: string | undefined;
+  /** Told only with a 503. */
+  readonly retryAfterSeconds?: number | undefined;
+  /** Told only where the client is to use it. */
+  readonly nonce?: (() => string) | undefined;
+};
+
+function parameters(answer: PublicAnswer, requirement: Requirement | undefined): string[] {
   // RFC 6750 §3.1: "If the request lacks any authentication information ..., the resource server SHOULD NOT
   // include an error code or other error information."
-  if (answer.error === "missing_token") return "Bearer";
-  let value = `Bearer error="${answer.error}", error_description="${answer.description}"`;
+  if (answer.error === "missing_token") return [];
+  const list = [`error="${answer.error}"`, `error_description="${answer.description}"`];
   const scope = requirement?.scopes?.join(" ") ?? "";
-  if (answer.error === "insufficient_scope" && scopeList.test(scope)) value += `, scope="${scope}"`;
+  if (answer.error === "insufficient_scope" && scopeList.test(scope)) list.push(`scope="${scope}"`);
   const maxAge = requirement?.maxAuthAgeSeconds;
   // RFC 9470 §3: max_age tells the client which sign-in to ask for.
   if (answer.error === "insufficient_user_authentication" && maxAge !== undefined)
-    value += `, max_age="${maxAge}"`;
-  return value;
+    list.push(`max_age="${maxAge}"`);
+  return list;
 }
 
-/** Builds the refusal for a reason. `retryAfterSeconds` is told only with a 503. */
-export function refuse(
-  reason: RefusalReason,
-  requirement?: Requirement | undefined,
-  retryAfterSeconds = 5,
-): Refusal {
+/** RFC 9449 §7.1: the challenge in the scheme that the client used or is to use, and the other one if it will do. */
+function challenge(answer: PublicAnswer, context: RefusalContext): string {
+  const { requirement, scheme, proofAlgorithms } = context;
+  const takesBearer = context.takesBearer && !isBoundOnly(requirement);
+  const list = parameters(answer, requirement);
+  const isDpop = scheme === "DPoP" || answer === answers.bound || !takesBearer;
+  if (proofAlgorithms === undefined || !isDpop) return `Bearer ${list.join(", ")}`.trimEnd();
+  // RFC 9449 §7.1: algs is "a space-delimited list of supported JWS algorithms".
+  const dpop = `DPoP ${[`algs="${proofAlgorithms}"`, ...list].join(", ")}`;
+  return takesBearer && answer.status === 401 ? `${dpop}, Bearer` : dpop;
+}
+
+/** Builds the refusal for a reason. */
+export function refuse(reason: RefusalReason, context: RefusalContext): Refusal {
   const answer = answerTo(reason);
   const headers: Record<string, string> = { "Cache-Control": "no-store" };
+  const { retryAfterSeconds = 5, nonce } = context;
   if (answer.status === 503) headers["Retry-After"] = String(Math.max(1, Math.ceil(retryAfterSeconds)));
-  else headers["WWW-Authenticate"] = challenge(answer, requirement);
+  else headers["WWW-Authenticate"] = challenge(answer, context);
+  // RFC 9449 §9: the resource server answers "with a 401 status code, and a DPoP-Nonce HTTP header".
+  if (answer === answers.nonce && nonce !== undefined) headers["DPoP-Nonce"] = nonce();
   return Object.freeze({ ...answer, reason, headers: Object.freeze(headers) });
 }
 

@@ -19,7 +19,14 @@ export type Requirement = {
   readonly whenFeedBroken?: FeedPolicy;
   /** The person must have signed in at most this many seconds ago (RFC 9470). */
   readonly maxAuthAgeSeconds?: number;
+  /** The token must be bound to a key and come with a proof of it (RFC 9449). */
+  readonly dpop?: boolean;
 };
+
+/** Whether only tokens that are bound to a key will do. "false" is the only word against it. */
+export function isBoundOnly(requirement: Requirement | undefined): boolean {
+  return requirement?.dpop !== undefined && requirement.dpop !== false;
+}
 
 function hasAll(held: readonly string[], needed: readonly string[] | undefined): boolean {
   return needed === undefined || needed.every((one) => held.includes(one));

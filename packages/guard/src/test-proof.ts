@@ -15,8 +15,7 @@ export function newClient(): Client {
 }
 
 /** RFC 7638, for P-256. */
-const thumbprintOf = ({ crv, kty, x, y }: PublicJsonWebKey) =>
-  sha256(JSON.stringify({ crv, kty, x, y }));
+const thumbprintOf = ({ crv, kty, x, y }: PublicJsonWebKey) => sha256(JSON.stringify({ crv, kty, x, y }));
 
 export const photos = "https://api.example.com/photos";
 

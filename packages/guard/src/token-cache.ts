@@ -6,6 +6,8 @@ export type VerifiedToken = {
   readonly token: string;
   readonly verification: { readonly ok: true; readonly identity: Identity };
   readonly key: VerificationKey;
+  /** The client's key that it is bound to; whose proof is asked for at every use. */
+  readonly keyThumbprint: string | undefined;
   readonly validFromMs: number;
   readonly validUntilMs: number;
   /** The version of the revocations that it was last found free of; see `revocations.version`. */

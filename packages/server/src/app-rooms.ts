@@ -3,6 +3,7 @@ import { createAudit } from "./audit/audit.ts";
 import { createClients } from "./clients/clients.ts";
 import { type ResolvedSettings, WrongSetting } from "./config.ts";
 import { settingNotes } from "./config-notes.ts";
+import { createProofs } from "./http/proofs.ts";
 import { createSecrets, loadMasterSecrets, type Secrets } from "./keys/secrets.ts";
 import { selectAllKeys } from "./keys/signing-keys.sql.ts";
 import { createSigningKeys } from "./keys/signing-keys.ts";
@@ -105,6 +106,11 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
     currentKeyId: secrets.refreshKeys.currentId,
     keys: secrets.keys("session-cookie"),
   });
+  const proofs = createProofs({
+    currentKeyId: secrets.refreshKeys.currentId,
+    keys: secrets.keys("dpop-nonce"),
+    clock,
+  });
   const sessions = createSessions({ database, clock, refreshTokens, sessionCookies, settings, onEnded });
   const browsing = createBrowsing({ database, clock, sessionCookies, settings, log });
   const attemptDigestKey = (keyId: number) => secrets.key("attempt-key", keyId);
@@ -135,6 +141,7 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
     revocations,
     sessions,
     browsing,
+    proofs,
     turning,
     accessTokens,
     idTokens,

@@ -13,6 +13,7 @@ import { sessionEndpoints } from "./account-api/sessions.ts";
 import { openRooms, type Rooms, type RoomsOptions } from "./app-rooms.ts";
 import { parseSettings } from "./config.ts";
 import type { SettingsInput } from "./config-schema.ts";
+import { type Hooks, parseHooks } from "./hooks.ts";
 import { createAuthentication } from "./http/authenticate.ts";
 import { createBrowserSessions } from "./http/browser-sessions.ts";
 import { createCrossSite } from "./http/cross-site.ts";
@@ -26,7 +27,7 @@ import { createRouter } from "./routes.ts";
 import { createSessionReader } from "./session-reader.ts";
 import { version } from "./version.ts";
 
-export type AppOptions = Partial<RoomsOptions>;
+export type AppOptions = Partial<RoomsOptions> & { readonly hooks?: Hooks | undefined };
 
 export type App = Awaited<ReturnType<typeof createApp>>;
 
@@ -36,10 +37,11 @@ export type App = Awaited<ReturnType<typeof createApp>>;
  */
 export async function createApp(input: SettingsInput, options: AppOptions = {}) {
   const settings = parseSettings(input);
+  const hooks = parseHooks(options.hooks);
   const rooms = await openRooms(settings, { ...options, log: options.log ?? createLog(settings) });
   try {
     await rooms.start();
-    return { ...rooms, ...openDoors(rooms) };
+    return { ...rooms, ...openDoors(rooms, hooks) };
   } catch (error) {
     await rooms.close();
     throw error;
@@ -47,8 +49,8 @@ export async function createApp(input: SettingsInput, options: AppOptions = {}) 
 }
 
 /** What speaks HTTP, and what runs by the clock. */
-function openDoors(rooms: Rooms) {
-  const { settings, log, database, signingKeys, revocations, sessions, clients } = rooms;
+function openDoors(rooms: Rooms, hooks: Hooks) {
+  const { settings, log, database, signingKeys, revocations, sessions, clients, proofs } = rooms;
   const { clock } = database;
   let isStopping = false;
 
@@ -58,6 +60,8 @@ function openDoors(rooms: Rooms) {
       issuer: settings.issuer,
       audience,
       now: () => clock.now(),
+      // Every node knows the others' nonces; a client uses the same ones at this server and at an API in its process.
+      dpopNonces: proofs.nonces,
       source: {
         jwks: () => ({ keys: signingKeys.jwks().keys }),
         onKeysChanged: signingKeys.onChange,
@@ -73,7 +77,16 @@ function openDoors(rooms: Rooms) {
   const authentication = createAuthentication({ guard, sessions, clients, browserSessions, crossSite });
   const metrics = createMetrics({ feedReaders: revocations.followers });
   const authenticate = authentication.user;
-  const parts = { ...rooms, clock, metrics, authenticate, browserSessions, currentSessions, crossSite };
+  const parts = {
+    ...rooms,
+    clock,
+    hooks,
+    metrics,
+    authenticate,
+    browserSessions,
+    currentSessions,
+    crossSite,
+  };
   let openApiText: string | undefined;
   const openApi = () =>
     (openApiText ??= JSON.stringify(openApiDocument(endpoints, { issuer: settings.issuer, version })));

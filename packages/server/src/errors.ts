@@ -92,6 +92,16 @@ export const refusals = {
     sentence: "The refresh token is not accepted; reason says why.",
     source: "RFC 6749 §5.2, RFC 9700 §4.14",
   },
+  invalid_dpop_proof: {
+    status: 400,
+    sentence: "The DPoP proof is not good for this request. Make a new one, by the session's key.",
+    source: "RFC 9449 §5",
+  },
+  use_dpop_nonce: {
+    status: 400,
+    sentence: "Make a new proof with the nonce of the DPoP-Nonce header, and try again at once.",
+    source: "RFC 9449 §8",
+  },
   registration_closed: {
     status: 403,
     sentence: "Registration is switched off here. Ask the operator for an account.",

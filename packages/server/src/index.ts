@@ -9,6 +9,7 @@ import { createApp } from "./app.ts";
 import type { ResolvedSettings } from "./config.ts";
 import type { SettingsInput } from "./config-schema.ts";
 import { fetchHandler } from "./fetch-handler.ts";
+import type { Hooks } from "./hooks.ts";
 import type { SigningKeys } from "./keys/signing-keys.ts";
 import type { ConnectionInfo } from "./routes.ts";
 import { nodeHandler } from "./server.ts";
@@ -19,6 +20,7 @@ export type { CurrentSession } from "./account-api/current-session.ts";
 export type { AuditEvent, StoredAuditEvent } from "./audit/events.ts";
 export { type ResolvedSettings, WrongSetting } from "./config.ts";
 export type { SettingsInput } from "./config-schema.ts";
+export type { Hooks } from "./hooks.ts";
 export type { KeyRecord, RotateOutcome } from "./keys/signing-key.ts";
 export type { ConnectionInfo } from "./routes.ts";
 export type { Session } from "./sessions/session.ts";
@@ -58,8 +60,11 @@ export interface Keyturn {
  * Starts Keyturn inside this process: opens its database and brings it up to date, opens its keys.
  * @throws WrongSetting, DatabaseUnavailable with one sentence that says what to do
  */
-export async function createKeyturn(settings: SettingsInput = {}): Promise<Keyturn> {
-  const app = await createApp(settings);
+export async function createKeyturn(
+  settings: SettingsInput = {},
+  options: { readonly hooks?: Hooks } = {},
+): Promise<Keyturn> {
+  const app = await createApp(settings, options);
   const fetch = fetchHandler(app);
   return {
     settings: app.settings,

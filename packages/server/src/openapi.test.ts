@@ -144,6 +144,9 @@ function provocations(): Provoked {
     insufficient_scope: "no endpoint of this server asks for a scope yet",
     invalid_client: () => server.call("/revocations"),
     invalid_refresh_token: () => server.call("/refresh", { json: { refreshToken: "x" } }),
+    invalid_dpop_proof: () =>
+      server.call("/refresh", { json: { refreshToken: "x" }, headers: { dpop: "x" } }),
+    use_dpop_nonce: "account-api/dpop.test.ts: needs a client whose clock is wrong",
     registration_closed: "account-api/register.test.ts: needs a setting",
     registration_refused: "account-api/register.test.ts: needs a user",
     weak_password: () => server.call("/register", { json: { username: "carol", password: "short" } }),

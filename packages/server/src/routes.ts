@@ -117,6 +117,7 @@ async function handle({ context, endpoint, dependencies }: Serving): Promise<Ans
   const { incoming, remoteAddress } = context.env ?? {};
   const request = {
     method: req.method,
+    url: () => settings.issuer + req.path,
     body: undefined as unknown,
     path: endpoint.path.includes(":") ? req.param() : {},
     query: endpoint.query === undefined ? {} : singleQuery(req.queries()),

@@ -1,3 +1,4 @@
+import type { ResolvedSettings } from "../config.ts";
 import type { Clock } from "../primitives/clock.ts";
 import type { Id } from "../primitives/id.ts";
 import { limits } from "../primitives/limits.ts";
@@ -31,7 +32,7 @@ interface Dependencies {
   readonly sessions: Pick<Sessions, "find">;
   readonly users: Pick<Users, "findById">;
   readonly accessTokens: AccessTokens;
-  readonly settings: { readonly audience: string };
+  readonly settings: ResolvedSettings;
   readonly clock: Clock;
 }
 
@@ -54,17 +55,17 @@ export type CurrentSessions = ReturnType<typeof createCurrentSessions>;
  * what is dear (the user, a signature) is kept until half of the token's life is over or the user has changed.
  */
 export function createCurrentSessions(dependencies: Dependencies) {
-  const { browsing, sessions, users, accessTokens, clock } = dependencies;
-  const { audience } = dependencies.settings;
+  const { browsing, sessions, users, clock } = dependencies;
   const keptById = new Map<Id, Kept>();
 
   async function make(look: Look & { outcome: "living" }): Promise<Kept | undefined> {
-    const { sessionId, userId, userUpdatedAt } = look;
-    const [session, user] = await Promise.all([sessions.find(sessionId), users.findById(userId)]);
+    const { sessionId, userUpdatedAt } = look;
+    const session = await sessions.find(sessionId);
+    const user = session && (await users.findById(session.userId));
     if (session === undefined || user === undefined) return undefined;
     const now = clock.now();
     const facts = { ...session, sessionId, roles: user.roles, authenticatedAt: session.createdAt };
-    const { accessToken, expiresIn } = mintFor(facts, { accessTokens, audience });
+    const { accessToken, expiresIn } = mintFor(facts, dependencies);
     const shown = shownUser(user);
     const json = JSON.stringify({ user: shown, sessionId, accessToken });
     return {

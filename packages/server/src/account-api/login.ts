@@ -1,8 +1,10 @@
 import { z } from "zod";
+import type { ResolvedSettings } from "../config.ts";
 import { Refusal } from "../errors.ts";
 import type { BrowserSessions } from "../http/browser-sessions.ts";
 import type { CrossSite } from "../http/cross-site.ts";
 import type { Answer, Endpoint, EndpointRequest } from "../http/endpoint.ts";
+import { type Proofs, proofAbout } from "../http/proofs.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Clock } from "../primitives/clock.ts";
 import { limits } from "../primitives/limits.ts";
@@ -32,7 +34,8 @@ interface Dependencies {
   readonly signIn: ReturnType<typeof createSignIn>;
   readonly accessTokens: AccessTokens;
   readonly idTokens: IdTokens;
-  readonly settings: { audience: string };
+  readonly settings: ResolvedSettings;
+  readonly proofs: Proofs;
   readonly clock: Clock;
   readonly metrics: Pick<Metrics, "signedIn">;
   readonly browserSessions: BrowserSessions;
@@ -41,7 +44,7 @@ interface Dependencies {
 
 /** POST /login: a password for a session. */
 export function loginEndpoint(dependencies: Dependencies): Endpoint {
-  const { signIn, accessTokens, idTokens, clock, metrics, browserSessions, crossSite } = dependencies;
+  const { signIn, idTokens, clock, metrics, browserSessions, crossSite, proofs } = dependencies;
 
   /**
    * The session that this browser has now. OWASP ASVS 5.0 §7.2.4: a sign-in makes a new one and ends the one before.
@@ -60,9 +63,19 @@ export function loginEndpoint(dependencies: Dependencies): Endpoint {
     const { ip, userAgent } = request;
     const byCookie = mode === "cookie";
     const replaces = byCookie ? await sessionBefore(request) : undefined;
-    const kind = byCookie ? "browser" : "app";
-    const clientId = FIRST_PARTY_CLIENT;
-    const result = await signIn({ username, password, device, ip, userAgent, clientId, kind, replaces });
+    // Before the password: a client whose proof lacks the nonce comes again, and that is no attempt.
+    const keyThumbprint = byCookie ? undefined : await proofs.thumbprintOf(request);
+    const result = await signIn({
+      username,
+      password,
+      device,
+      ip,
+      userAgent,
+      clientId: FIRST_PARTY_CLIENT,
+      kind: byCookie ? "browser" : "app",
+      replaces,
+      keyThumbprint,
+    });
     metrics.signedIn(result.outcome);
     switch (result.outcome) {
       case "invalid_credentials":
@@ -90,7 +103,7 @@ export function loginEndpoint(dependencies: Dependencies): Endpoint {
       roles: user.roles,
       authenticatedAt: session.createdAt,
     };
-    const access = mintFor(facts, { accessTokens, audience: dependencies.settings.audience });
+    const access = mintFor(facts, dependencies);
     const idToken = idTokens.mint({
       subject: user.id,
       clientId: session.clientId,
@@ -114,7 +127,7 @@ export function loginEndpoint(dependencies: Dependencies): Endpoint {
       sessionId: session.id,
       user: shownUser(user),
     };
-    return { status: 200, json };
+    return { status: 200, json, ...(keyThumbprint !== undefined && { headers: proofs.nonceHeader() }) };
   }
 
   return {
@@ -124,7 +137,15 @@ export function loginEndpoint(dependencies: Dependencies): Endpoint {
     access: "public",
     body,
     success: { status: 200, about: "Signed in", schema: z.union([loginReply, cookieLoginReply]) },
-    refusals: ["invalid_credentials", "too_many_attempts", "busy", "cross_site_request"],
+    refusals: [
+      "invalid_credentials",
+      "too_many_attempts",
+      "busy",
+      "cross_site_request",
+      "invalid_dpop_proof",
+      "use_dpop_nonce",
+    ],
+    requestHeaders: { DPoP: proofAbout },
     handle,
   };
 }

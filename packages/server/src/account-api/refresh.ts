@@ -1,7 +1,8 @@
 import { z } from "zod";
-import type { Settings } from "../config-schema.ts";
+import type { ResolvedSettings } from "../config.ts";
 import { type RefreshRefusalReason, Refusal, refreshRefusalReasons } from "../errors.ts";
 import type { Answer, Endpoint, EndpointRequest } from "../http/endpoint.ts";
+import { type Proofs, proofAbout, wrongKey } from "../http/proofs.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import { unreachable } from "../primitives/assert.ts";
 import type { Clock } from "../primitives/clock.ts";
@@ -19,15 +20,15 @@ const ATTEMPT_KEY = new RegExp(`^[ -+\\--~]{1,${limits.attemptKeyCharactersMax}}
 interface Dependencies {
   readonly turning: Turning;
   readonly accessTokens: AccessTokens;
-  readonly settings: Pick<Settings, "audience"> & { audience: string };
+  readonly settings: ResolvedSettings;
+  readonly proofs: Proofs;
   readonly clock: Clock;
   readonly metrics: Pick<Metrics, "turned">;
 }
 
 /** POST /refresh: one turn. */
 export function refreshEndpoint(dependencies: Dependencies): Endpoint {
-  const { turning, accessTokens, clock, metrics } = dependencies;
-  const { audience } = dependencies.settings;
+  const { turning, clock, metrics, proofs } = dependencies;
 
   async function handle(request: EndpointRequest<z.infer<typeof body>>): Promise<Answer> {
     const attemptKey = request.header("idempotency-key");
@@ -36,23 +37,25 @@ export function refreshEndpoint(dependencies: Dependencies): Endpoint {
         description: `Idempotency-Key takes 1 to ${limits.attemptKeyCharactersMax} ASCII characters without a comma, once.`,
       });
     }
+    const dpopThumbprint = await proofs.thumbprintOf(request);
     const turn = await turning.turn({
       token: request.body.refreshToken,
       clientId: FIRST_PARTY_CLIENT,
       attemptKey,
+      dpopThumbprint,
       ip: request.ip,
     });
     metrics.turned(turn.outcome === "refused" ? turn.reason : turn.outcome);
     if (turn.outcome === "busy") throw new Refusal("busy", { headers: { "Retry-After": "1" } });
-    if (turn.outcome === "refused") throw refusedTurn(turn.reason);
+    if (turn.outcome === "refused") throw turn.reason === "wrong_key" ? wrongKey() : refusedTurn(turn.reason);
     const { session, refreshToken, refreshExpiresAt } = turn;
     const json = {
-      ...mintFor(session, { accessTokens, audience }),
+      ...mintFor(session, dependencies),
       refreshToken,
       refreshExpiresIn: secondsUntil(refreshExpiresAt, clock),
       sessionId: session.sessionId,
     };
-    return { status: 200, json };
+    return { status: 200, json, ...(dpopThumbprint !== undefined && { headers: proofs.nonceHeader() }) };
   }
 
   return {
@@ -62,13 +65,14 @@ export function refreshEndpoint(dependencies: Dependencies): Endpoint {
     access: "public",
     body,
     requestHeaders: {
+      DPoP: proofAbout,
       "Idempotency-Key": {
         about:
           "The client's attempt key: the same for every try with one token, known to nobody else. With it a lost reply can be fetched again for 24 hours.",
       },
     },
     success: { status: 200, about: "The next refresh token and a fresh access token", schema: tokenReply },
-    refusals: ["invalid_refresh_token", "busy"],
+    refusals: ["invalid_refresh_token", "busy", "invalid_dpop_proof", "use_dpop_nonce"],
     handle,
   };
 }

@@ -15,7 +15,9 @@ export const userReply = z.object({
 export const tokenReply = z.object({
   accessToken: z.string().describe("A JWT as in RFC 9068, for the Authorization header"),
   refreshToken: z.string().describe("Opaque, begins with krt_; replaced at every use"),
-  tokenType: z.literal("Bearer"),
+  tokenType: z
+    .enum(["Bearer", "DPoP"])
+    .describe("The scheme of the Authorization header; DPoP needs a proof with it"),
   expiresIn: z.int().describe("Seconds until the access token expires"),
   refreshExpiresIn: z.int().describe("Seconds until the session ends if it is not refreshed"),
   sessionId: z.uuid(),

@@ -165,6 +165,8 @@ function discovery({ settings }: Dependencies): Endpoint[] {
     response_types_supported: [],
     grant_types_supported: [],
     subject_types_supported: ["public"],
+    // RFC 9449 §5.1
+    dpop_signing_alg_values_supported: ["ES256", "EdDSA", "Ed25519"],
     id_token_signing_alg_values_supported: ["ES256"],
     claims_supported: [
       "sub",

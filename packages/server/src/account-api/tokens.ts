@@ -1,3 +1,4 @@
+import type { Settings } from "../config-schema.ts";
 import type { Clock } from "../primitives/clock.ts";
 import type { TurnedSession } from "../sessions/turn-group.ts";
 import type { AccessTokens } from "../tokens/access-token.ts";
@@ -8,20 +9,27 @@ export const FIRST_PARTY_CLIENT = "first-party";
 /** The access token part of a reply, DESIGN §6. */
 export function mintFor(
   facts: TurnedSession,
-  { accessTokens, audience }: { accessTokens: AccessTokens; audience: string },
-): { accessToken: string; tokenType: "Bearer"; expiresIn: number } {
+  parts: {
+    accessTokens: AccessTokens;
+    settings: Pick<Settings, "accessTokenBinding"> & { readonly audience: string };
+  },
+): { accessToken: string; tokenType: "Bearer" | "DPoP"; expiresIn: number } {
+  const { accessTokens, settings } = parts;
+  const keyThumbprint = settings.accessTokenBinding === "dpop" ? facts.keyThumbprint : undefined;
   const { token, expiresIn } = accessTokens.mint({
     subject: facts.userId,
     sessionId: facts.sessionId,
     clientId: facts.clientId,
-    audience,
+    audience: settings.audience,
     scope: facts.scope,
     authenticatedAt: facts.authenticatedAt,
     amr: facts.amr,
     roles: facts.roles,
     sessionExpiresAt: facts.expiresAt,
+    keyThumbprint,
   });
-  return { accessToken: token, tokenType: "Bearer", expiresIn };
+  // RFC 9449 §5: "a token_type of DPoP MUST be included" for a token that is bound.
+  return { accessToken: token, tokenType: keyThumbprint === undefined ? "Bearer" : "DPoP", expiresIn };
 }
 
 /** Seconds from now until then, to the nearest, never below 0. */

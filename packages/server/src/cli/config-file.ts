@@ -8,6 +8,8 @@ export interface ConfigFile {
   /** As the operator knows it: for error lines. */
   readonly name: string;
   readonly settings: Readonly<Record<string, unknown>>;
+  /** The export `hooks` of a settings file in TypeScript. */
+  readonly hooks?: unknown;
 }
 
 const NAMES = ["keyturn.config.ts", "keyturn.config.json"];
@@ -27,7 +29,7 @@ export async function readConfigFile(
       throw new WrongSetting(`--config is ${named}, which does not exist; it takes a file.`);
     return {
       name: basename(named),
-      settings: await settingsIn(resolve(folder, named), { name: named, text }),
+      ...(await contentOf(resolve(folder, named), { name: named, text })),
     };
   }
   const found: { name: string; text: string }[] = [];
@@ -42,7 +44,7 @@ export async function readConfigFile(
       `There are two settings files, ${NAMES.join(" and ")}; remove one, or name one by --config.`,
     );
   }
-  return { name: file.name, settings: await settingsIn(resolve(folder, file.name), file) };
+  return { name: file.name, ...(await contentOf(resolve(folder, file.name), file)) };
 }
 
 async function readText(path: string, name: string): Promise<string | undefined> {
@@ -60,11 +62,13 @@ async function readText(path: string, name: string): Promise<string | undefined>
   }
 }
 
-async function settingsIn(path: string, { name, text }: { name: string; text: string }) {
+async function contentOf(path: string, { name, text }: { name: string; text: string }) {
   const isJson = path.endsWith(".json");
-  const value = isJson ? parseJson(text, name) : await importDefault(path, name);
+  const { default: value, hooks } = isJson
+    ? { default: parseJson(text, name), hooks: undefined }
+    : await importModule(path, name);
   if (typeof value === "object" && value !== null && !Array.isArray(value))
-    return value as Record<string, unknown>;
+    return { settings: value as Record<string, unknown>, hooks };
   const takes = isJson ? '{ "port": 3000 }' : "export default { port: 3000 }";
   throw new WrongSetting(`${name} holds no object of settings; it takes one, as in: ${takes}`);
 }
@@ -85,14 +89,12 @@ function placeIn(text: string, message: string): string {
   return ` (line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1})`;
 }
 
-async function importDefault(path: string, name: string): Promise<unknown> {
-  let module: { default?: unknown };
+async function importModule(path: string, name: string): Promise<{ default?: unknown; hooks?: unknown }> {
   try {
-    module = await import(pathToFileURL(path).href);
+    return await import(pathToFileURL(path).href);
   } catch (error) {
     throw new WrongSetting(`${name} cannot be loaded: ${reasonOf(error)}.`);
   }
-  return module.default;
 }
 
 function reasonOf(error: unknown): string {

@@ -59,6 +59,35 @@ test("a TypeScript file gives its default export", async () => {
   assert.deepEqual([settings.port, settings.issuer], [1004, "https://id.example.com"]);
 });
 
+test("a TypeScript file gives hooks, the few functions, by an export of that name", async () => {
+  const text = "export default {};\nexport const hooks = { placeOf: (ip: string) => 'near ' + ip };\n";
+  const { hooks } = await load({ files: { "keyturn.config.ts": text } });
+  assert.equal(await hooks.placeOf?.("192.0.2.1"), "near 192.0.2.1");
+  assert.deepEqual((await load({ files: {} })).hooks, {});
+});
+
+test("allowedOrigins takes a list in a file and commas in the environment, and nothing that is no origin", async () => {
+  const origins = ["https://app.example.com", "http://localhost:5173"];
+  const file = JSON.stringify({ allowedOrigins: origins });
+  const fromFile = await load({ files: { "keyturn.config.json": file } });
+  assert.deepEqual(fromFile.settings.allowedOrigins, origins);
+  const environment = { KEYTURN_ALLOWED_ORIGINS: origins.join(", ") };
+  assert.deepEqual((await load({ environment })).settings.allowedOrigins, origins);
+  for (const text of [
+    "*",
+    "null",
+    "https://app.example.com/",
+    "http://app.example.com",
+    "app.example.com",
+    ",",
+  ]) {
+    assert.match(
+      await wrong({ environment: { KEYTURN_ALLOWED_ORIGINS: text } }),
+      /^KEYTURN_ALLOWED_ORIGINS is .+; it takes origins like/,
+    );
+  }
+});
+
 test("--config names another file", async () => {
   const { settings } = await load({ config: "other.json", files: { "other.json": '{ "port": 1005 }' } });
   assert.equal(settings.port, 1005);
@@ -191,6 +220,18 @@ const brokenFiles: readonly [string, string, string, RegExp][] = [
     "keyturn.config.ts",
     'import "./nowhere.ts";\nexport default {};',
     /^keyturn\.config\.ts cannot be loaded: it imports/,
+  ],
+  [
+    "a hook that there is not",
+    "keyturn.config.ts",
+    "export default {};\nexport const hooks = { place: () => undefined };",
+    /^There is no hook place; there is placeOf\.$/,
+  ],
+  [
+    "a hook that is no function",
+    "keyturn.config.ts",
+    'export default {};\nexport const hooks = { placeOf: "Vienna" };',
+    /^The hook placeOf takes a function\.$/,
   ],
   [
     "a throw",

@@ -1,6 +1,7 @@
 import { parseSettings, type ResolvedSettings } from "../config.ts";
 import { settingNotes } from "../config-notes.ts";
 import { type SettingName, type SettingsInput, settingsSchema } from "../config-schema.ts";
+import { type Hooks, parseHooks } from "../hooks.ts";
 import { readConfigFile } from "./config-file.ts";
 
 /** Where settings come from, weakest first: the file, the environment, the options of the command line. */
@@ -19,6 +20,7 @@ export interface LoadedSettings {
   readonly settings: ResolvedSettings;
   /** What was said, without defaults. */
   readonly input: SettingsInput;
+  readonly hooks: Hooks;
   /** Variables that look like ours and are no setting: most likely a slip of the pen. */
   readonly unknownVariables: readonly string[];
 }
@@ -51,7 +53,8 @@ export async function loadSettings(sources: SettingsSources = {}): Promise<Loade
     names.set(name, `--${name}`);
   }
   const settings = parseSettings(input, (name) => names.get(name) ?? name);
-  return { settings, input: input as SettingsInput, unknownVariables: unknownVariables(environment) };
+  const hooks = parseHooks(file?.hooks);
+  return { settings, input: input as SettingsInput, hooks, unknownVariables: unknownVariables(environment) };
 }
 
 /** A text as the setting takes it: a number only where the setting is one and the text is nothing but digits. */

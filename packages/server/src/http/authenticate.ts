@@ -1,4 +1,4 @@
-import type { Guard } from "@keyturn/guard";
+import type { Guard, Refusal as GuardRefusal } from "@keyturn/guard";
 import { parseBasicCredentials } from "../clients/client-authentication.ts";
 import type { Client, Clients } from "../clients/clients.ts";
 import { Refusal, type SessionRefusalReason, sessionRefusalReasons } from "../errors.ts";
@@ -9,7 +9,11 @@ import type { BrowserSessions } from "./browser-sessions.ts";
 import type { CrossSite } from "./cross-site.ts";
 
 type WithHeaders = { header(name: string): string | undefined };
-type Asking = WithHeaders & { readonly method: string; readonly ip: string | undefined };
+type Asking = WithHeaders & {
+  readonly method: string;
+  readonly ip: string | undefined;
+  url(): string;
+};
 
 /**
  * The session that a request's access token belongs to. The signature is checked by the guard, as in any API;
@@ -35,9 +39,13 @@ export function createAuthentication(dependencies: Dependencies) {
       const authorization = request.header("authorization");
       if (authorization === undefined && browserSessions.valueIn(request) !== undefined)
         return byCookie(request);
-      const token = bearerToken(authorization);
-      const verification = await guard.verify(token);
-      if (!verification.ok) throw invalidToken();
+      const { scheme, token } = credentials(authorization);
+      const presented =
+        scheme === "Bearer"
+          ? undefined
+          : ({ scheme, proof: request.header("dpop"), method: request.method, url: request.url() } as const);
+      const verification = await guard.verify(token, undefined, presented);
+      if (!verification.ok) throw refusedByGuard(verification.refusal);
       const { sessionId } = verification.identity;
       const session = isId(sessionId) ? await sessions.find(sessionId) : undefined;
       if (session === undefined || sessions.isOver(session)) throw invalidToken();
@@ -65,14 +73,25 @@ interface Dependencies {
   readonly crossSite: CrossSite;
 }
 
-function bearerToken(authorization: string | undefined): string {
+/** RFC 6750 §2.1, RFC 9449 §7.1. */
+function credentials(authorization: string | undefined): { scheme: "Bearer" | "DPoP"; token: string } {
   if (authorization === undefined) {
     // RFC 6750 §3.1: without any authentication information, the challenge SHOULD NOT carry an error code.
     throw new Refusal("missing_token", { headers: { "WWW-Authenticate": "Bearer" } });
   }
-  const match = /^Bearer +([A-Za-z0-9\-._~+/]+=*)$/i.exec(authorization);
-  if (match?.[1] === undefined) throw invalidToken();
-  return match[1];
+  const match = /^(Bearer|DPoP) +([A-Za-z0-9\-._~+/]+=*)$/i.exec(authorization);
+  const [, scheme, token] = match ?? [];
+  if (scheme === undefined || token === undefined) throw invalidToken();
+  return { scheme: scheme.toLowerCase() === "dpop" ? "DPoP" : "Bearer", token };
+}
+
+/** The guard's challenge, which names the scheme and hands out a nonce, with our words. */
+function refusedByGuard({ headers }: GuardRefusal): Refusal {
+  const { "WWW-Authenticate": challenge, "DPoP-Nonce": nonce } = headers;
+  if (challenge === undefined) return invalidToken();
+  return new Refusal("invalid_token", {
+    headers: { "WWW-Authenticate": challenge, ...(nonce !== undefined && { "DPoP-Nonce": nonce }) },
+  });
 }
 
 export function missingSession(): Refusal {

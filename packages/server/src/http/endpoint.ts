@@ -6,6 +6,8 @@ import type { Session } from "../sessions/session.ts";
 /** What an endpoint is given: everything about the request that has been checked by its row in routes.ts. */
 export interface EndpointRequest<Body = unknown> {
   readonly method: string;
+  /** The address that the client used, without a query: the issuer's, whatever a proxy made of it. */
+  url(): string;
   readonly body: Body;
   /** Parameters of the path. */
   readonly path: Readonly<Record<string, string>>;

@@ -18,7 +18,7 @@ import { assert } from "../primitives/assert.ts";
 import { randomBytes } from "../primitives/random.ts";
 
 /** What a key derived from the master secret is for. A new purpose is a new line here. */
-export type KeyPurpose = "attempt-key" | "rate-limit" | "session-cookie";
+export type KeyPurpose = "attempt-key" | "rate-limit" | "session-cookie" | "dpop-nonce";
 
 /** The keys of the refresh token's wire format (DESIGN §3), of one master secret. */
 export interface RefreshKeys {
@@ -129,6 +129,7 @@ function derive(master: Uint8Array): Derived {
       "attempt-key": key("attempt-key"),
       "rate-limit": key("rate-limit"),
       "session-cookie": key("session-cookie"),
+      "dpop-nonce": key("dpop-nonce"),
     },
   };
 }

@@ -1,5 +1,4 @@
 import type { Clock } from "../primitives/clock.ts";
-import { equalBytes } from "../primitives/compare.ts";
 import { sha256 } from "../primitives/digest.ts";
 import { type Id, idFromBytes } from "../primitives/id.ts";
 import { limits } from "../primitives/limits.ts";
@@ -23,7 +22,6 @@ export type Look =
   | {
       readonly outcome: "living";
       readonly sessionId: Id;
-      readonly userId: Id;
       /** Changes whenever something about the user does. Milliseconds since 1970. */
       readonly userUpdatedAt: number;
       readonly expiresAt: number;
@@ -66,8 +64,7 @@ export function createBrowsing(dependencies: Dependencies) {
     return made;
   }
 
-  function objection(row: LookRow | undefined, digest: Buffer): BrowsingRefusal | undefined {
-    if (row === undefined || !equalBytes(row.digest, digest)) return "unknown";
+  function objection(row: LookRow): BrowsingRefusal | undefined {
     if (row.revoked_at !== null) return row.end_reason === "replaced" ? "replaced" : "revoked";
     const now = clock.now();
     if (now >= row.expires_at || now - row.last_used_at > idleMs) return "expired";
@@ -79,8 +76,8 @@ export function createBrowsing(dependencies: Dependencies) {
     async look(cookie: string, ip: string | undefined): Promise<Look> {
       const parts = read(cookie);
       if (parts === undefined) return { outcome: "refused", reason: "unknown" };
-      const row = await database.one<LookRow>(selectForLook(parts.sessionId));
-      const reason = objection(row, parts.digest);
+      const row = await database.one<LookRow>(selectForLook(parts.sessionId, parts.digest));
+      const reason = row === undefined ? "unknown" : objection(row);
       if (row === undefined || reason !== undefined) {
         known.delete(cookie);
         return { outcome: "refused", reason: reason ?? "unknown" };
@@ -89,7 +86,6 @@ export function createBrowsing(dependencies: Dependencies) {
       return {
         outcome: "living",
         sessionId: parts.id,
-        userId: idFromBytes(row.user_id),
         userUpdatedAt: row.user_updated_at ?? 0,
         expiresAt: row.expires_at,
       };

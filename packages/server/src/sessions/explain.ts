@@ -25,7 +25,7 @@ export function explainSession(
   now: number,
 ): Explanation {
   const moments: Moment[] = [
-    { at: session.createdAt, text: `Signed in${withMethods(session.amr)}${on(session.device)}.` },
+    { at: session.createdAt, text: signedInText(session) },
     ...turnMoments(session),
     ...events.flatMap((event) => eventMoment(event)),
   ];
@@ -33,6 +33,12 @@ export function explainSession(
   if (over !== undefined && session.revokedAt === undefined) moments.push(over);
   moments.sort((a, b) => a.at - b.at);
   return { state: over === undefined ? "alive" : "over", summary: over?.text ?? aliveText(session), moments };
+}
+
+function signedInText({ amr, device, kind, keyThumbprint }: Session): string {
+  const holder = kind === "browser" ? ", in a browser that holds a cookie" : "";
+  const bound = keyThumbprint === undefined ? "" : "; its refresh token is bound to a key of the client's";
+  return `Signed in${withMethods(amr)}${on(device)}${holder}${bound}.`;
 }
 
 function turnMoments(session: Session): Moment[] {
@@ -68,10 +74,13 @@ function eventMoment(event: StoredAuditEvent): Moment[] {
     }
     case "session.newer_generation_adopted":
       return [{ at: event.at, text: "A refresh token newer than the restored database was adopted." }];
-    case "session.ended":
+    case "session.ended": {
+      const { reason, by } = event.detail ?? {};
+      const successor = reason === "replaced" && typeof by === "string" ? `, ${by}` : "";
       return [
-        { at: event.at, text: `${endText(String(event.detail?.reason) as EndReason)}${from(event.ip)}.` },
+        { at: event.at, text: `${endText(String(reason) as EndReason)}${successor}${from(event.ip)}.` },
       ];
+    }
     default:
       return [];
   }
@@ -116,9 +125,10 @@ function endText(reason: EndReason): string {
 }
 
 function aliveText(session: Session): string {
-  const turns = session.generation === 1 ? "1 time" : `${session.generation} times`;
+  const times = session.generation === 1 ? "1 time" : `${session.generation} times`;
+  const turns = session.kind === "browser" ? "a browser holds it, which" : `it has turned ${times} and`;
   return (
-    `Alive: it has turned ${turns} and was last used ${new Date(session.lastUsedAt).toISOString()}. ` +
+    `Alive: ${turns} was last used ${new Date(session.lastUsedAt).toISOString()}. ` +
     `It ends ${new Date(session.idleEndsAt).toISOString()} unless it is used, and in any case ` +
     `${new Date(session.expiresAt).toISOString()}.`
   );

@@ -4,7 +4,7 @@ import type { Database } from "../storage/database.ts";
 import { updateUsed } from "./browsing.sql.ts";
 
 /** A session's last use is written at most this often. */
-export const TOUCH_MS = 60_000;
+const TOUCH_MS = 60_000;
 
 interface Use {
   readonly sessionId: Buffer;

@@ -29,6 +29,8 @@ export interface TurnedSession {
   readonly scope: string;
   readonly amr: readonly string[];
   readonly roles: readonly string[];
+  /** RFC 7638: the key that the session is bound to, if it is. */
+  readonly keyThumbprint?: string | undefined;
   readonly authenticatedAt: number;
   readonly expiresAt: number;
 }
@@ -225,6 +227,7 @@ function outcomeOf(
       clientId: row.client_id,
       scope: row.scope,
       amr: row.amr.split(" "),
+      keyThumbprint: row.dpop_thumbprint ?? undefined,
       roles: rows.flatMap(({ role }) => (role === null ? [] : [role])),
       authenticatedAt: row.authenticated_at,
       expiresAt: row.expires_at,

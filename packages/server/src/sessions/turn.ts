@@ -109,7 +109,10 @@ export function decideTurn(
   // 1. Not the client, or not the key, that the session belongs to. Whoever asks has no right to end it either.
   // RFC 6749 §6: the server MUST ensure that the refresh token was issued to the authenticated client.
   if (presented.clientId !== state.clientId) return refuse("wrong_client");
-  if (presented.dpopThumbprint !== state.dpopThumbprint) return refuse("wrong_key");
+  // A session that is bound to no key takes any proof for none: a client may have learned to make them since.
+  if (state.dpopThumbprint !== undefined && presented.dpopThumbprint !== state.dpopThumbprint) {
+    return refuse("wrong_key");
+  }
 
   // 2. The session is over.
   if (state.revokedAt !== undefined) return refuse(state.endReason === "reused" ? "reused" : "revoked");

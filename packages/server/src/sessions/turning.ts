@@ -128,13 +128,17 @@ export function createTurning(dependencies: TurningDependencies) {
     if (group.reusedBy !== undefined) void onEnded();
   }
 
-  /** What a refresh token would be worth, without using it. */
+  /**
+   * What a refresh token would be worth, without using it. Whoever holds it may ask, without a proof of the key that
+   * it is bound to: all that this is for is ending the session (RFC 7009 §2.1 asks public clients for no more).
+   */
   async function examine(request: TurnRequest): Promise<Examination> {
     const parts = refreshTokens.decode(request.token);
     if (parts === undefined) return { standing: "refused", reason: "malformed" };
     const [row] = await database.all<TurnRow>(selectForTurn(parts.sessionId));
     const now = database.clock.now();
-    const waiting = { request, parts, attempt: undefined };
+    const bound = { ...request, dpopThumbprint: row?.dpop_thumbprint ?? undefined };
+    const waiting = { request: bound, parts, attempt: undefined };
     const rules = rulesFor(waiting, now, dependencies);
     const decision = decideTurn(row && stateOf(row), presentedBy(waiting), rules);
     const sessionId = idFromBytes(parts.sessionId);

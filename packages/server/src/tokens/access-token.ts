@@ -24,6 +24,8 @@ export interface AccessTokenInput {
   readonly acr?: string | undefined;
   readonly roles?: readonly string[] | undefined;
   readonly permissions?: readonly string[] | undefined;
+  /** RFC 7638: the key whose proof must come with the token. */
+  readonly keyThumbprint?: string | undefined;
   /** The absolute end of the session, which no token outlives; milliseconds since 1970. */
   readonly sessionExpiresAt: number;
 }
@@ -88,6 +90,8 @@ export function createAccessTokens(parts: AccessTokensParts): AccessTokens {
         amr: input.amr,
         roles: input.roles?.length ? input.roles : undefined,
         permissions: input.permissions?.length ? input.permissions : undefined,
+        // RFC 9449 §6.1: "jkt" is "the base64url encoding of the JWK SHA-256 Thumbprint of the DPoP public key".
+        cnf: input.keyThumbprint === undefined ? undefined : { jkt: input.keyThumbprint },
       };
       const key = signingKeys.current(settings.accessTokenAlgorithm);
       const token = signJwt({ key, type: "at+jwt", claims });

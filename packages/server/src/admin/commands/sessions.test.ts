@@ -66,6 +66,33 @@ test("explain: a session that is alive, with its turns", async () => {
   }
 });
 
+test("explain: a browser that signed in anew, and an app that is bound to a key", async () => {
+  const { rooms, user } = await aliceSignedIn();
+  try {
+    const facts = { userId: user.id, clientId: "keyturn", scope: "", amr: ["pwd"] };
+    const first = await rooms.sessions.start({ ...facts, kind: "browser" });
+    assert.ok(first);
+    const next = await rooms.sessions.start({ ...facts, kind: "browser" }, { replaces: first.session });
+    assert.ok(next);
+    const replaced = await explained(rooms, first.session.id);
+    assert.equal(
+      replaced.summary,
+      "Over: the same browser signed in anew, and a new session took its place.",
+    );
+    assert.match(replaced.story, new RegExp(`a new session took its place, ${next.session.id}\\.`));
+    const alive = await explained(rooms, next.session.id);
+    assert.match(alive.summary, /^Alive: a browser holds it, which was last used/);
+    assert.equal(alive.story, "Signed in with a password, in a browser that holds a cookie.");
+    const bound = await rooms.sessions.start({ ...facts, kind: "app", keyThumbprint: "thumb" });
+    assert.match(
+      (await explained(rooms, bound?.session.id ?? "")).story,
+      /its refresh token is bound to a key of the client's\.$/,
+    );
+  } finally {
+    await rooms.close();
+  }
+});
+
 test("explain: signed out by its user", async () => {
   const { rooms, session, pass } = await aliceSignedIn();
   try {

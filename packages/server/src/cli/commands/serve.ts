@@ -42,7 +42,7 @@ interface Started {
 }
 
 async function start({ terminal, sources }: Context): Promise<Started> {
-  const { settings, input } = await loadSettings(sources);
+  const { settings, input, hooks } = await loadSettings(sources);
   // The port first: it may be taken, and where the system chooses it, the issuer is named after it.
   const bound = await bind(settings);
   let app: App | undefined;
@@ -58,6 +58,7 @@ async function start({ terminal, sources }: Context): Promise<Started> {
       {
         log,
         database,
+        hooks,
         onMigration: ({ version: number, name }) => migrating.say(`Migrated the database: ${number} ${name}`),
       },
     );
