@@ -37,6 +37,7 @@ async function assertAllSignedOut(tabs: readonly Page[], reason: string): Promis
 test("a tab that has asked for nothing yet hears that somebody signed in, and out", async (t) => {
   const house = await openHouse(t);
   const visit = await browser.visit(t);
+  await visit.startClock(house.clock.now());
   const [active, listening] = await visit.tabs(2, bareTabUrl(house.url, { listensOnly: true }));
   await signIn(active!, alice);
   await sees(listening!, "signedIn");

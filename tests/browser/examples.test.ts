@@ -15,6 +15,12 @@ const looks = [
   { colorScheme: "dark", viewport: { width: 320, height: 640 } },
 ] as const;
 
+/** At the name that the issuer has: cookies, forms and proofs are of one origin. */
+async function start(file: string) {
+  const { url, process } = await startExample(stage, file, { KEYTURN_DATA: stage.folder() });
+  return { url: url.replace("127.0.0.1", "localhost"), process };
+}
+
 async function assertPresentable(page: Page): Promise<void> {
   assert.deepEqual(await accessibilityProblems(page), []);
   assert.equal(await overflowsSideways(page), false);
@@ -29,7 +35,7 @@ async function fillIn(page: Page, username: string, button: string): Promise<voi
 for (const { colorScheme, ...look } of looks) {
   const width = look.viewport.width;
   test(`examples/spa is fit for all to use, ${colorScheme}, ${width} pixels wide`, async (t) => {
-    const { url } = await startExample(stage, "spa/app.ts", { KEYTURN_DATA: stage.folder() });
+    const { url } = await start("spa/app.ts");
     const visit = await browser.visit(t, { ...look, colorScheme });
     const page = await visit.tab(url);
     await page.getByRole("heading", { name: "Sign in" }).waitFor();
@@ -43,7 +49,7 @@ for (const { colorScheme, ...look } of looks) {
 }
 
 test("examples/spa: make an account, call the API, see the devices, end one, sign out", async (t) => {
-  const { url, process } = await startExample(stage, "spa/app.ts", { KEYTURN_DATA: stage.folder() });
+  const { url, process } = await start("spa/app.ts");
   // Chromium logs each answer of 401.
   const visit = await browser.visit(t, { expected: [networkErrors] });
   const page = await visit.tab(url);
@@ -77,7 +83,7 @@ test("examples/spa: make an account, call the API, see the devices, end one, sig
 });
 
 test("examples/spa: the policy of the page stops what is injected", async (t) => {
-  const { url } = await startExample(stage, "spa/app.ts", { KEYTURN_DATA: stage.folder() });
+  const { url } = await start("spa/app.ts");
   const visit = await browser.visit(t, { expected: [/Content Security Policy|TrustedHTML|TrustedScript/] });
   const page = await visit.tab(url);
   await page.getByRole("heading", { name: "Sign in" }).waitFor();
@@ -98,9 +104,7 @@ test("examples/spa: the policy of the page stops what is injected", async (t) =>
 });
 
 test("examples/ssr: signed in by a cookie, five pictures at once, a form of its own, and none of another site", async (t) => {
-  const { url: address, process } = await startExample(stage, "ssr/app.ts", { KEYTURN_DATA: stage.folder() });
-  // The name that the issuer has: cookies and forms are of one origin.
-  const url = address.replace("127.0.0.1", "localhost");
+  const { url, process } = await start("ssr/app.ts");
   const visit = await browser.visit(t, { ...looks[1], expected: [networkErrors] });
   const page = await visit.context.newPage();
   await page.goto(url);

@@ -132,8 +132,8 @@ function createTurns() {
         presented.add((await request.clone().json()).refreshToken);
         const response = await handler(request, connection);
         const { refreshToken, error, reason } = await response.clone().json();
-        if (response.status !== 200) refusals.push(reason ?? error);
-        else {
+        if (error === "invalid_refresh_token") refusals.push(reason);
+        if (response.status === 200) {
           const place = placeOf(refreshToken);
           tokens.set(place, (tokens.get(place) ?? new Set()).add(refreshToken));
         }
@@ -146,7 +146,7 @@ function createTurns() {
     forks: () => [...tokens].filter(([, made]) => made.size > 1).map(([place]) => place),
     /** Refresh tokens that came, the oldest first. */
     presented: () => [...presented],
-    /** Reasons of refused refreshes. */
+    /** Reasons of refused refresh tokens. A proof that is to be made again is none. */
     refusals: refusals as readonly string[],
   };
 }
