@@ -9,6 +9,9 @@ import path from "node:path";
 const examples = import.meta.dirname;
 const keyturn = path.join(examples, "../packages/server/src/cli/main.ts");
 
+/** These bring a Keyturn of their own, unless KEYTURN_ISSUER names another one. */
+const selfContained = ["spa", "ssr"];
+
 const [name = "", form = "app"] = process.argv.slice(2);
 const file = path.join(examples, name, `${form}.ts`);
 const choices = fs
@@ -20,8 +23,12 @@ if (!/^\w+$/.test(name) || !/^\w+$/.test(form) || !fs.existsSync(file)) {
   console.error(`Say which: npm run example ${choices.join(", npm run example ")}.`);
   process.exitCode = 2;
 } else {
-  if (form === "app" && process.env.RESOURCE_SECRET === undefined) register(`example-${name}`);
+  if (asksForKeyturn() && process.env.RESOURCE_SECRET === undefined) register(`example-${name}`);
   await start();
+}
+
+function asksForKeyturn(): boolean {
+  return form === "app" && (!selfContained.includes(name) || process.env.KEYTURN_ISSUER !== undefined);
 }
 
 async function start(): Promise<void> {

@@ -34,6 +34,8 @@ export function createCookieMode(parts: ModeParts): Mode {
       presence.see(undefined);
     }
     if (type === "signedIn" && !isHere) {
+      // A tab that has not looked yet would take whoever arrives for somebody who was here all the time.
+      if (presence.current() === undefined) presence.see(undefined);
       leaving = undefined;
       access.set(undefined);
       access.get().catch(() => {});

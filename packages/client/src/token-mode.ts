@@ -47,6 +47,8 @@ export function createTokenMode(parts: ModeParts): Mode {
   async function hear({ type, sessionId, reason, access: reply }: TabMessage): Promise<void> {
     const sinceMs = runtime.now();
     if (type === "signedOut") presence.expectEnd(sessionId, isOver(reason) ? reason : "signed_out");
+    // A tab that has not looked yet would take whoever arrives for somebody who was here all the time.
+    if (type === "signedIn" && presence.current() === undefined) presence.see(undefined);
     const record = await look();
     if (record === undefined || reply === undefined || record.sessionId !== sessionId) return;
     const news = receive(reply, sinceMs, record);

@@ -50,8 +50,8 @@ export function createTokenRequests({ settings, runtime, issuer, closed }: Reque
       ...session,
       refreshToken: reply.refreshToken,
       ...(deviceKey && { deviceKey }),
-      // A server that answers "Bearer" has not bound the session.
-      ...(dpop && reply.tokenType === "DPoP" && { dpop }),
+      // "Bearer" speaks of the access token only: the refresh token of a session that began with a proof is bound.
+      ...(dpop && { dpop }),
     };
     return { record, reply };
   }
