@@ -64,6 +64,9 @@ const door = (name, specifier, files) =>
   );
 const npm = (name) => `(^|/)node_modules/${name}/|^${name}$`;
 
+/** The part of the client that is loaded in Node only. */
+const clientInNode = "^packages/client/src/(node|file-[^/]+)\\.ts$";
+
 const folders2 = [
   "users",
   "sessions",
@@ -140,8 +143,20 @@ module.exports = {
     forbid(
       "client-stands-alone",
       "the client runs in browsers: its own files only",
-      { path: "^packages/client/src/", pathNot: test },
+      { path: "^packages/client/src/", pathNot: `${test}|${clientInNode}` },
       { pathNot: "^packages/client/src/" },
+    ),
+    forbid(
+      "client-in-node-stands-alone",
+      "its door for Node has no dependency either: node's own modules and its own files only",
+      { path: clientInNode, pathNot: test },
+      { pathNot: "^packages/client/src/", dependencyTypesNot: ["core"] },
+    ),
+    forbid(
+      "client-in-browsers",
+      "browsers cannot load what needs Node",
+      { path: "^packages/client/src/", pathNot: `${test}|${clientInNode}` },
+      { path: clientInNode },
     ),
     forbid(
       "server-stands-alone",

@@ -48,6 +48,8 @@ const violations: readonly [wall: string, file: string, text: string][] = [
   ["not-resolvable", `${server}/users/nowhere.ts`, value("./not-there.ts")],
   ["guard-stands-alone", "packages/guard/src/x.ts", 'import "jose";'],
   ["client-stands-alone", "packages/client/src/x.ts", 'import "node:crypto";'],
+  ["client-in-node-stands-alone", "packages/client/src/file-x.ts", 'import "jose";'],
+  ["client-in-browsers", "packages/client/src/y.ts", 'import "./file-x.ts";'],
   ["server-stands-alone", `${server}/http/x.ts`, 'import "../../../guard/src/guard.ts";'],
 ];
 

@@ -1,28 +1,10 @@
-import type { ClientOptions } from "./options.ts";
+import { createApiFetch } from "./api-fetch.ts";
+import { type ClientEvents, createEvents } from "./events.ts";
+import { KeyturnError, load } from "./keyturn-error.ts";
+import { type Credentials, postpone, type SignOutOptions } from "./mode.ts";
+import { type ClientOptions, readOptions } from "./options.ts";
+import { type Fetch, findRuntime, type Runtime } from "./runtime.ts";
 import type { Session } from "./session.ts";
-
-export interface Credentials {
-  /** The username or the e-mail address. */
-  readonly username: string;
-  readonly password: string;
-  /** What the device list calls this device; default: the option of that name. */
-  readonly device?: string;
-}
-
-/**
- * Why nobody is signed in any more: `signed_out` here or in another tab; `expired`, `revoked` or `reused` says the
- * server; `missing`: the stored credentials or the cookie are gone, and no tab said why.
- */
-export type SignedOutReason = "signed_out" | "expired" | "revoked" | "reused" | "missing";
-
-export interface ClientEvents {
-  /** Somebody signed in, in this tab or another. */
-  readonly signedIn: { readonly session: Session };
-  /** A fresh access token is here. */
-  readonly refreshed: { readonly session: Session };
-  /** Nobody is signed in any more. */
-  readonly signedOut: { readonly reason: SignedOutReason };
-}
 
 export interface Client {
   /**
@@ -35,7 +17,7 @@ export interface Client {
    * Ends the session, or with `everywhere` all of the user's. What is kept here goes in any case; `told` is whether
    * the server heard of it.
    */
-  signOut(options?: { readonly everywhere?: boolean }): Promise<{ readonly told: boolean }>;
+  signOut(options?: SignOutOptions): Promise<{ readonly told: boolean }>;
   /**
    * `fetch` with the access token, for the issuer, the page's own origin and `apis`; other addresses get the
    * request as it is, and so does everything while nobody is signed in. Refreshes before the token ends, and once
@@ -43,7 +25,7 @@ export interface Client {
    *
    * @throws KeyturnError `unavailable` when a token is needed and cannot be had within a minute; and what `fetch` throws.
    */
-  fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response>;
+  readonly fetch: Fetch;
   /** Who is signed in. Asks the server only in cookie mode, at the first time. */
   session(): Promise<Session | undefined>;
   /**
@@ -58,12 +40,61 @@ export interface Client {
   close(): void;
 }
 
+/** {@link createClient} in a world that tests replace. */
+export function createClientWith(options: ClientOptions, internals: Partial<Runtime>): Client {
+  const runtime: Runtime = { ...findRuntime(), ...internals };
+  const settings = readOptions(options, runtime.pageOrigin);
+  const { fetch, origins } = settings;
+  const closing = new AbortController();
+  const closed = closing.signal;
+  const events = createEvents();
+  const parts = { settings, runtime, events, closed };
+  // Who uses the one does not download the other.
+  const mode = postpone(
+    settings.mode === "cookie"
+      ? async () => (await load(import("./cookie-mode.ts"))).createCookieMode(parts)
+      : async () => (await load(import("./token-mode.ts"))).createTokenMode(parts),
+  );
+  const apiFetch = createApiFetch({ fetch, access: mode.access, origins, base: runtime.pageUrl });
+
+  function assertOpen(): void {
+    if (closed.aborted) throw new KeyturnError("closed", "This client was closed");
+  }
+
+  return {
+    async signIn(credentials) {
+      assertOpen();
+      return mode.signIn(credentials);
+    },
+    async signOut(signOutOptions = {}) {
+      assertOpen();
+      return mode.signOut(signOutOptions);
+    },
+    async fetch(input, init) {
+      assertOpen();
+      return apiFetch(input, init);
+    },
+    async session() {
+      assertOpen();
+      return mode.session();
+    },
+    async accessToken() {
+      assertOpen();
+      return (await mode.access.get()).token;
+    },
+    on: events.on,
+    close() {
+      closing.abort();
+      mode.close();
+    },
+  };
+}
+
 /**
  * Makes a client. Make one for each issuer when the page or the process starts, and keep it.
  *
  * @throws TypeError that names the wrong option.
  */
 export function createClient(options: ClientOptions): Client {
-  void options;
-  throw new Error("not here yet");
+  return createClientWith(options, {});
 }

@@ -1,10 +1,5 @@
+import type { BindingKey, KeptKey } from "./keys.ts";
 import type { User } from "./session.ts";
-
-/**
- * A key as it is kept: a CryptoKey that cannot be taken out of the browser, where the storage can keep one
- * (`keepsKeys`); else a JSON Web Key, which can.
- */
-export type KeptKey = CryptoKey | JsonWebKey;
 
 /** What the client keeps of a session. Everything in it is a secret. */
 export interface StoredCredentials {
@@ -14,7 +9,7 @@ export interface StoredCredentials {
   /** HMAC-SHA-256, made at sign-in, never sent: makes the attempt keys. Absent where there is no WebCrypto. */
   readonly deviceKey?: KeptKey;
   /** The P-256 key that the session is bound to (RFC 9449). Absent when it is bound to none. */
-  readonly dpop?: { readonly privateKey: KeptKey; readonly publicKey: JsonWebKey };
+  readonly dpop?: BindingKey;
 }
 
 /**

@@ -1,16 +1,13 @@
 /** @keyturn/client: signs in and stays signed in, in a browser or in Node. */
 
-export {
-  type Client,
-  type ClientEvents,
-  type Credentials,
-  createClient,
-  type SignedOutReason,
-} from "./client.ts";
-export type { CredentialStorage, KeptKey, StoredCredentials } from "./credential-storage.ts";
+export { type Client, createClient } from "./client.ts";
+export type { CredentialStorage, StoredCredentials } from "./credential-storage.ts";
+export type { ClientEvents, SignedOutReason } from "./events.ts";
 export { indexedDbStorage } from "./indexeddb-storage.ts";
+export type { BindingKey, JsonKey, KeptKey } from "./keys.ts";
 export { KeyturnError } from "./keyturn-error.ts";
 export { memoryStorage } from "./memory-storage.ts";
+export type { Credentials, SignOutOptions } from "./mode.ts";
 export type { ClientOptions } from "./options.ts";
 export type { Session, User } from "./session.ts";
 export { version } from "./version.ts";

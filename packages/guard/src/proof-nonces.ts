@@ -5,6 +5,7 @@ import type { CheckNonce } from "./proof-options.ts";
 export type ProofNonces = {
   /** A nonce for the next proof; characters that a quoted header value may hold. */
   current(): string;
+  /** A nonce should be `good` for no more than {@link nonceSeconds}: used proofs are surely remembered so long. */
   readonly check: CheckNonce;
 };
 

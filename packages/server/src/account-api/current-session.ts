@@ -59,8 +59,9 @@ export function createCurrentSessions(dependencies: Dependencies) {
   const keptById = new Map<Id, Kept>();
 
   async function make(look: Look & { outcome: "living" }): Promise<Kept | undefined> {
-    const { sessionId, userId, userUpdatedAt } = look;
-    const [session, user] = await Promise.all([sessions.find(sessionId), users.findById(userId)]);
+    const { sessionId, userUpdatedAt } = look;
+    const session = await sessions.find(sessionId);
+    const user = session && (await users.findById(session.userId));
     if (session === undefined || user === undefined) return undefined;
     const now = clock.now();
     const facts = { ...session, sessionId, roles: user.roles, authenticatedAt: session.createdAt };

@@ -43,7 +43,8 @@ export function createBrowserSessions(dependencies: Dependencies) {
       if (value === undefined) return { outcome: "missing" };
       const look = await browsing.look(value, request.ip);
       if (look.outcome === "refused") return { outcome: "invalid", reason: look.reason };
-      const [session, user] = await Promise.all([sessions.find(look.sessionId), users.findById(look.userId)]);
+      const session = await sessions.find(look.sessionId);
+      const user = session && (await users.findById(session.userId));
       if (session === undefined || user === undefined) return { outcome: "invalid", reason: "unknown" };
       return { outcome: "found", session, user };
     },

@@ -2,10 +2,11 @@ import sql, { type Sql } from "sql-template-tag";
 import type { Statement } from "../storage/database.ts";
 import { prepared } from "../storage/prepared.ts";
 
-/** What a look at a browser's session asks for: whether it lives, and whether its user has changed. */
+/**
+ * What a look at a browser's session asks for: whether it lives, and whether its user has changed. Numbers only: each
+ * blob that SQLite hands out has memory of its own, which would cost more than the look-up.
+ */
 export interface LookRow {
-  user_id: Uint8Array;
-  digest: Uint8Array;
   last_used_at: number;
   expires_at: number;
   revoked_at: number | null;
@@ -16,13 +17,14 @@ export interface LookRow {
 }
 
 const select = prepared(sql`
-  SELECT s.user_id, s.digest, s.last_used_at, s.expires_at, s.revoked_at, s.end_reason,
+  SELECT s.last_used_at, s.expires_at, s.revoked_at, s.end_reason,
     u.updated_at AS user_updated_at, u.disabled_at AS user_disabled_at
   FROM sessions s LEFT JOIN users u ON u.id = s.user_id
-  WHERE s.id = ${null} AND s.kind = 'browser'`);
+  WHERE s.id = ${null} AND s.digest = ${null} AND s.kind = 'browser'`);
 
-export function selectForLook(sessionId: Uint8Array): Statement {
-  return select(sessionId);
+/** A row only when the digest is that of the session's secret. */
+export function selectForLook(sessionId: Uint8Array, digest: Uint8Array): Statement {
+  return select(sessionId, digest);
 }
 
 /** Notes a use. Of any number of nodes that see one at the same time, the first writes and the others change nothing. */

@@ -1,5 +1,4 @@
 import type { Clock } from "../primitives/clock.ts";
-import { equalBytes } from "../primitives/compare.ts";
 import { sha256 } from "../primitives/digest.ts";
 import { type Id, idFromBytes } from "../primitives/id.ts";
 import { limits } from "../primitives/limits.ts";
@@ -23,7 +22,6 @@ export type Look =
   | {
       readonly outcome: "living";
       readonly sessionId: Id;
-      readonly userId: Id;
       /** Changes whenever something about the user does. Milliseconds since 1970. */
       readonly userUpdatedAt: number;
       readonly expiresAt: number;
@@ -47,6 +45,12 @@ interface Known extends SessionCookieParts {
   readonly digest: Buffer;
 }
 
+interface Waiting {
+  readonly parts: Known;
+  resolve(row: LookRow | undefined): void;
+  reject(error: unknown): void;
+}
+
 /** Sessions of browsers: the cookie says which one, the row says whether it lives. */
 export function createBrowsing(dependencies: Dependencies) {
   const { database, clock, sessionCookies, settings } = dependencies;
@@ -54,6 +58,7 @@ export function createBrowsing(dependencies: Dependencies) {
   const touching = createTouching(dependencies);
   // What a value says, not whether its session lives: three hashes less for a browser that comes again.
   const known = new Map<string, Known>();
+  let waiting: Waiting[] = [];
 
   function read(cookie: string): Known | undefined {
     const found = known.get(cookie);
@@ -66,8 +71,34 @@ export function createBrowsing(dependencies: Dependencies) {
     return made;
   }
 
-  function objection(row: LookRow | undefined, digest: Buffer): BrowsingRefusal | undefined {
-    if (row === undefined || !equalBytes(row.digest, digest)) return "unknown";
+  /** Requests of the same moment are looked up in one trip: the input of this round of the event loop is read first. */
+  function rowOf(parts: Known): Promise<LookRow | undefined> {
+    return new Promise((resolve, reject) => {
+      waiting.push({ parts, resolve, reject });
+      if (waiting.length === 1) setImmediate(readAll);
+    });
+  }
+
+  function readAll(): void {
+    const all = waiting;
+    waiting = [];
+    for (let from = 0; from < all.length; from += limits.looksPerTripMax) {
+      void readSome(all.slice(from, from + limits.looksPerTripMax));
+    }
+  }
+
+  async function readSome(some: readonly Waiting[]): Promise<void> {
+    try {
+      const rows = await database.each<LookRow>(
+        some.map(({ parts }) => selectForLook(parts.sessionId, parts.digest)),
+      );
+      for (const [index, { resolve }] of some.entries()) resolve(rows[index]?.[0]);
+    } catch (error) {
+      for (const { reject } of some) reject(error);
+    }
+  }
+
+  function objection(row: LookRow): BrowsingRefusal | undefined {
     if (row.revoked_at !== null) return row.end_reason === "replaced" ? "replaced" : "revoked";
     const now = clock.now();
     if (now >= row.expires_at || now - row.last_used_at > idleMs) return "expired";
@@ -79,8 +110,8 @@ export function createBrowsing(dependencies: Dependencies) {
     async look(cookie: string, ip: string | undefined): Promise<Look> {
       const parts = read(cookie);
       if (parts === undefined) return { outcome: "refused", reason: "unknown" };
-      const row = await database.one<LookRow>(selectForLook(parts.sessionId));
-      const reason = objection(row, parts.digest);
+      const row = await rowOf(parts);
+      const reason = row === undefined ? "unknown" : objection(row);
       if (row === undefined || reason !== undefined) {
         known.delete(cookie);
         return { outcome: "refused", reason: reason ?? "unknown" };
@@ -89,7 +120,6 @@ export function createBrowsing(dependencies: Dependencies) {
       return {
         outcome: "living",
         sessionId: parts.id,
-        userId: idFromBytes(row.user_id),
         userUpdatedAt: row.user_updated_at ?? 0,
         expiresAt: row.expires_at,
       };

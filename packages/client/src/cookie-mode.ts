@@ -1,0 +1,153 @@
+import { type Access, createAccess, createAccessKeeper } from "./access.ts";
+import { createIssuer } from "./issuer.ts";
+import { isTransient, KeyturnError, notKeyturn } from "./keyturn-error.ts";
+import type { Credentials, Mode, ModeParts, SignOutOptions } from "./mode.ts";
+import { unreachable } from "./patience.ts";
+import { createPresence, isOver, isRefusal } from "./presence.ts";
+import { type Json, readAccess, readSession } from "./replies.ts";
+import type { Session } from "./session.ts";
+import { joinTabs, type TabMessage } from "./tabs.ts";
+
+/** A 401 is asked for again, this often and after such a pause: another tab may just have got a new cookie. */
+const asksMax = 3;
+const askPauseMs = 300;
+const looksMax = 5;
+const logoutTriesMax = 2;
+const logoutSeconds = 5;
+const logoutPauseMs = 1000;
+
+/** The session is a cookie that scripts cannot read; here are only access tokens, in memory. */
+export function createCookieMode(parts: ModeParts): Mode {
+  const { settings, runtime, events, closed } = parts;
+  const { issuer: key, lockSeconds } = settings;
+  const issuer = createIssuer({ ...parts, withCookies: true });
+  const access = createAccessKeeper({ runtime, closed, renew });
+  const presence = createPresence(events, access.set);
+  const tabs = joinTabs({ name: `keyturn-cookie:${key}`, runtime, lockSeconds, hear });
+  // A cookie cannot be taken away from here: while the server has not heard of a sign-out, it is told again.
+  let leaving: SignOutOptions | undefined;
+
+  function hear({ type, sessionId, reason }: TabMessage): void {
+    const isHere = presence.current()?.sessionId === sessionId;
+    if (type === "signedOut" && isHere) {
+      presence.expectEnd(sessionId, isOver(reason) ? reason : "signed_out");
+      presence.see(undefined);
+    }
+    if (type === "signedIn" && !isHere) {
+      // A tab that has not looked yet would take whoever arrives for somebody who was here all the time.
+      if (presence.current() === undefined) presence.see(undefined);
+      leaving = undefined;
+      access.set(undefined);
+      access.get().catch(() => {});
+    }
+  }
+
+  async function askForSession(): Promise<Json> {
+    for (let asks = 1; ; asks++) {
+      try {
+        return await issuer.ask({ path: "/session" });
+      } catch (error) {
+        // Whoever was never here and has no cookie is just not signed in.
+        const isNobody =
+          presence.current() === undefined && (error as KeyturnError).code === "missing_session";
+        if (!isRefusal(error) || isNobody || asks === asksMax) throw error;
+        await runtime.sleep(askPauseMs * (1 + runtime.random()), closed);
+      }
+    }
+  }
+
+  /** The server says that there is no session: what that means for whoever was here. */
+  function conclude(error: KeyturnError): never {
+    const here = presence.current();
+    const { code, reason } = error;
+    // As long as the server does not say that it is over, it is not: its memory may come back.
+    if (here !== undefined && code === "invalid_session" && !isOver(reason)) throw error;
+    if (here !== undefined && isOver(reason)) {
+      presence.expectEnd(here.sessionId, reason);
+      tabs.tell({ type: "signedOut", sessionId: here.sessionId, reason });
+    }
+    presence.see(undefined);
+    throw presence.signedOut();
+  }
+
+  async function renew(): Promise<Access> {
+    for (let looks = 0; looks < looksMax; looks++) {
+      if (leaving !== undefined && !(await tellServer(leaving))) throw presence.signedOut();
+      const era = presence.era();
+      const sinceMs = runtime.now();
+      let body: Json;
+      try {
+        body = await askForSession();
+      } catch (error) {
+        if (presence.era() !== era) continue;
+        if (isRefusal(error)) conclude(error);
+        throw error;
+      }
+      const reply = readAccess(body);
+      const session = readSession(body);
+      if (reply === undefined || session === undefined) {
+        throw notKeyturn();
+      }
+      // Somebody has signed in or out since it was asked.
+      if (presence.era() !== era) continue;
+      presence.see(session);
+      const fresh = createAccess(reply, sinceMs, runtime.random());
+      access.set(fresh);
+      events.emit("refreshed", { session });
+      return fresh;
+    }
+    throw unreachable();
+  }
+
+  async function signIn({ username, password, device = settings.device }: Credentials): Promise<Session> {
+    const json = { username, password, mode: "cookie", ...(device !== undefined && { device }) };
+    const session = readSession(await issuer.ask({ path: "/login", json }));
+    if (session === undefined) throw notKeyturn();
+    leaving = undefined;
+    tabs.tell({ type: "signedIn", sessionId: session.sessionId });
+    presence.arrive(session);
+    return session;
+  }
+
+  async function tellServer(options: SignOutOptions): Promise<boolean> {
+    const json = options.everywhere ? { everywhere: true } : {};
+    for (let tries = 1; ; tries++) {
+      try {
+        await issuer.ask({ path: "/logout", json, keepalive: true, withinSeconds: logoutSeconds });
+      } catch (error) {
+        if (!isRefusal(error)) {
+          if (tries === logoutTriesMax || !isTransient(error)) return false;
+          await runtime.sleep(logoutPauseMs, closed);
+          continue;
+        }
+      }
+      if (leaving === options) leaving = undefined;
+      return true;
+    }
+  }
+
+  return {
+    access,
+    signIn,
+    async signOut(options) {
+      leaving = options;
+      const here = presence.current();
+      if (here !== undefined) {
+        presence.expectEnd(here.sessionId, "signed_out");
+        presence.see(undefined);
+        tabs.tell({ type: "signedOut", sessionId: here.sessionId, reason: "signed_out" });
+      }
+      return { told: await tellServer(options) };
+    },
+    async session() {
+      if (presence.current() !== undefined) return presence.current();
+      try {
+        await access.get();
+      } catch (error) {
+        if (!(error instanceof KeyturnError) || error.code !== "signed_out") throw error;
+      }
+      return presence.current();
+    },
+    close: tabs.close,
+  };
+}

@@ -1,0 +1,46 @@
+import type { Session } from "./session.ts";
+
+/**
+ * Why nobody is signed in any more: `signed_out` here or in another tab; `expired`, `revoked` or `reused` says the
+ * server; `missing`: the stored credentials or the cookie are gone, and no tab said why.
+ */
+export type SignedOutReason = "signed_out" | "expired" | "revoked" | "reused" | "missing";
+
+export interface ClientEvents {
+  /** Somebody signed in, in this tab or another. */
+  readonly signedIn: { readonly session: Session };
+  /** A fresh access token is here. */
+  readonly refreshed: { readonly session: Session };
+  /** Nobody is signed in any more. */
+  readonly signedOut: { readonly reason: SignedOutReason };
+}
+
+type Listener<E extends keyof ClientEvents> = (detail: ClientEvents[E]) => void;
+
+export interface Events {
+  on<E extends keyof ClientEvents>(event: E, listener: Listener<E>): () => void;
+  emit<E extends keyof ClientEvents>(event: E, detail: ClientEvents[E]): void;
+}
+
+/** Events whose listeners may throw: that is shown where errors are shown, and stops nothing here. */
+export function createEvents(): Events {
+  const listeners = new Map<string, Set<(detail: never) => void>>();
+  return {
+    on(event, listener) {
+      // Wrapped, so that one function that listens twice is two listeners.
+      const own: typeof listener = (detail) => listener(detail);
+      const all = listeners.get(event) ?? new Set();
+      listeners.set(event, all.add(own));
+      return () => void all.delete(own);
+    },
+    emit(event, detail) {
+      for (const listener of [...(listeners.get(event) ?? [])]) {
+        try {
+          listener(detail as never);
+        } catch (error) {
+          (globalThis as { reportError?: (error: unknown) => void }).reportError?.(error);
+        }
+      }
+    },
+  };
+}
