@@ -154,6 +154,30 @@ test("nodeHandler serves under Express 5 behind express.json() too, which has re
   }
 });
 
+test("a form that express.urlencoded() has read comes to its page as it was sent, a repeated field too", async () => {
+  const { keyturn, close } = await start();
+  const app = express();
+  app.use(express.urlencoded({ extended: false }));
+  app.use("/auth", keyturn.nodeHandler);
+  try {
+    await onPort(app, async (url) => {
+      const send = (body: string) =>
+        fetch(`${url}/auth/sign-in`, {
+          method: "POST",
+          headers: { "content-type": "application/x-www-form-urlencoded" },
+          body,
+        });
+      const reply = await send("username=a%26b+%2B&password=");
+      // Without a token it comes back with what was typed.
+      assert.equal(reply.status, 403);
+      assert.match(await reply.text(), /value="a&amp;b \+"/);
+      assert.equal((await send("username=a&username=b")).status, 400);
+    });
+  } finally {
+    await close();
+  }
+});
+
 test("behind a reader that keeps nothing of the body the answer says what is wrong, and does not hang", async () => {
   const { keyturn, close } = await start();
   const swallow: RequestListener = (request, response) => {

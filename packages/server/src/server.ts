@@ -45,9 +45,19 @@ export function nodeHandler(fetch: FetchHandler, issuer: string, ownsProcess = f
 function restoreBody(incoming: IncomingMessage & { body?: unknown; rawBody?: unknown }): void {
   const { body, rawBody, readableEnded } = incoming;
   if (body === undefined || rawBody !== undefined || !readableEnded) return;
-  incoming.rawBody = Buffer.isBuffer(body)
-    ? body
-    : Buffer.from(typeof body === "string" ? body : JSON.stringify(body));
+  incoming.rawBody = Buffer.isBuffer(body) ? body : Buffer.from(bodyText(incoming, body));
+}
+
+function bodyText({ headers }: IncomingMessage, body: unknown): string {
+  if (typeof body === "string") return body;
+  if (!/^application\/x-www-form-urlencoded\b/i.test(headers["content-type"] ?? ""))
+    return JSON.stringify(body);
+  const form = new URLSearchParams();
+  for (const [name, value] of Object.entries(body as Record<string, unknown>)) {
+    // A repeated field was made a list; it is sent on as it came, to be refused.
+    for (const one of [value].flat()) form.append(name, String(one));
+  }
+  return form.toString();
 }
 
 export interface RunningServer {
