@@ -89,7 +89,7 @@ test("a form without a token, or with one of somebody else, does nothing", async
   for (const act of acts) {
     const { form_token: own = "", ...fields } = await ready(browser, act);
     const { form_token: other = "" } = await ready(stranger, act);
-    const flipped = `${own.slice(0, -2)}${own.endsWith("A") ? "B" : "A"}${own.slice(-1)}`;
+    const flipped = `${own.slice(0, -2)}${own.at(-2) === "A" ? "B" : "A"}${own.slice(-1)}`;
     for (const form_token of [
       undefined,
       "",
