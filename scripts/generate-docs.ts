@@ -4,6 +4,7 @@ import os from "node:os";
 import path from "node:path";
 import { createApp } from "../packages/server/src/app.ts";
 import type { Endpoint } from "../packages/server/src/http/endpoint.ts";
+import type { Page } from "../packages/server/src/http/page.ts";
 import { commandsPage } from "./docs/commands.ts";
 import { endpointsPage } from "./docs/endpoints.ts";
 import { errorsPage } from "./docs/errors.ts";
@@ -12,12 +13,12 @@ import { settingsPage } from "./docs/settings.ts";
 const root = path.resolve(import.meta.dirname, "..");
 
 /** The rows of the URL map, from an app on a database that is thrown away. Nothing listens. */
-async function endpointsOfApp(): Promise<readonly Endpoint[]> {
+async function rowsOfApp(): Promise<{ endpoints: readonly Endpoint[]; pages: readonly Page[] }> {
   const data = fs.mkdtempSync(path.join(os.tmpdir(), "keyturn-docs-"));
   try {
     const app = await createApp({ data, logLevel: "silent" });
     await app.close();
-    return app.endpoints;
+    return app;
   } finally {
     fs.rmSync(data, { recursive: true, force: true });
   }
@@ -37,11 +38,11 @@ function formatted(file: string, text: string): string {
 
 /** Every generated page by its file, relative to the repository. The same input gives the same bytes. */
 export async function generatePages(): Promise<ReadonlyMap<string, string>> {
-  const endpoints = await endpointsOfApp();
+  const rows = await rowsOfApp();
   const pages: [file: string, text: string][] = [
     ["docs/settings.md", settingsPage()],
-    ["docs/errors.md", errorsPage(endpoints)],
-    ["docs/endpoints.md", endpointsPage(endpoints)],
+    ["docs/errors.md", errorsPage(rows.endpoints)],
+    ["docs/endpoints.md", endpointsPage(rows.endpoints, rows.pages)],
     ["docs/commands.md", commandsPage()],
   ];
   return new Map(pages.map(([file, text]) => [file, formatted(file, text)]));

@@ -1,5 +1,6 @@
 import { refusals } from "../../packages/server/src/errors.ts";
 import type { Endpoint } from "../../packages/server/src/http/endpoint.ts";
+import type { Page } from "../../packages/server/src/http/page.ts";
 import { openApiDocument, refusalsOf } from "../../packages/server/src/openapi.ts";
 import { limits } from "../../packages/server/src/primitives/limits.ts";
 import { code, codes, pageHead, table } from "./markdown.ts";
@@ -33,8 +34,8 @@ const callers = {
     "A registered API: HTTP Basic with its id and secret (`keyturn client add NAME --type resource`).",
 } as const satisfies Record<Endpoint["access"], string>;
 
-/** docs/endpoints.md: the rows of the URL map. */
-export function endpointsPage(endpoints: readonly Endpoint[]): string {
+/** docs/endpoints.md: the rows of the URL map, those of the API and those of the pages. */
+export function endpointsPage(endpoints: readonly Endpoint[], pages: readonly Page[]): string {
   const rows = endpoints.map((endpoint) => [
     `[${code(titleOf(endpoint))}](#${anchorOf(endpoint)})`,
     endpoint.summary,
@@ -49,7 +50,28 @@ Addresses are below the issuer: with the issuer \`https://example.com/auth\`, \`
 - Errors are listed by code; [errors.md](errors.md) says what each means.
 
 ${table(["Endpoint", "What it does"], rows)}
-${endpoints.map(section).join("\n")}`;
+${endpoints.map(section).join("\n")}
+${pagesSection(pages)}`;
+}
+
+const visitors = {
+  anyone: "Anyone.",
+  person: "Who is signed in; others are sent to sign in.",
+} as const satisfies Record<Page["access"], string>;
+
+function pagesSection(pages: readonly Page[]): string {
+  const rows = pages.map(({ method, path, summary, access, query, fields }) => {
+    const takes = [
+      ...Object.entries(query ?? {}).map(([name, { about }]) => `${code(`?${name}=`)} ${about}.`),
+      ...Object.entries(fields ?? {}).map(([name, { about }]) => `${code(name)} ${about}.`),
+    ];
+    return [code(`${method} ${path}`), `${summary}.`, visitors[access], takes.join(" ")];
+  });
+  return `## Pages
+
+What people see: HTML in UTF-8, without JavaScript, \`Cache-Control: no-store\`. They are not in the OpenAPI document, for no program is meant to call them; [pages.md](pages.md) says more. \`GET /\` gives the page to who asks for \`text/html\`. A form is \`application/x-www-form-urlencoded\`, at most ${limits.bodyBytesMax} bytes, and carries besides its fields the \`form_token\` that its page had. Errors are pages too.
+
+${table(["Page", "What it does", "Who may come", "What it takes"], rows)}`;
 }
 
 const titleOf = ({ method, path }: Endpoint) => `${method} ${path}`;
