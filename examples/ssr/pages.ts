@@ -58,7 +58,7 @@ const page = (title: string, session: Session | undefined, content: Text) => htm
       ${
         session === undefined
           ? html`<a href="/auth/sign-in?return_to=/notes">Sign in</a> <a href="/auth/sign-up?return_to=/notes">Make an account</a>`
-          : html`<a href="/auth/account">Your account</a> <a href="/auth/sign-out?return_to=/">Sign out</a>`
+          : html`<a href="/auth/account">Your account</a> <a href="/auth/sign-out">Sign out</a>`
       }
     </nav>
     </header>
