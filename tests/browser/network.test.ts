@@ -53,6 +53,23 @@ test("a refresh whose reply is lost is tried again and gets the same successor",
   await assertSignedIn(scene, 1);
 });
 
+test("a refresh that the browser itself sends again, on a connection that breaks after the server's turn, is one turn", async (t) => {
+  const scene = await openScene(t);
+  const { house, visit, tab } = scene;
+  house.wire.keepConnections();
+  // The connection that is used again.
+  assert.equal(await house.passUntil(call(tab), visit.context), 200);
+  await house.pass(accessTokenSeconds, visit.context);
+  const before = house.wire.count("POST", refresh);
+  house.wire.faults(onRefresh((count) => (count === before ? "lose-reply" : undefined)));
+  const asked: string[] = [];
+  visit.context.on("request", (request) => asked.push(new URL(request.url()).pathname));
+  assert.equal(await call(tab), 200);
+  assert.equal(house.wire.count("POST", refresh), before + 2);
+  assert.equal(asked.filter((path) => path === refresh).length, 1, "the page asked once");
+  await assertSignedIn(scene, 2);
+});
+
 test("a lost reply that is asked for again after the grace is over: the attempt key answers", async (t) => {
   const scene = await openScene(t);
   const { house, visit, tab } = scene;
