@@ -14,7 +14,7 @@ function repository(files: Record<string, string>) {
   return root;
 }
 
-test("a file that imports the test database or server runs once an engine, PostgreSQL last; all others once", (t) => {
+test("a file that imports the test database or server, or test code that does, runs once an engine, PostgreSQL last; all others once", (t) => {
   const root = repository({
     "packages/a/src/one.test.ts": 'import { x } from "./one.ts";',
     "packages/a/src/rows.test.ts": 'import { x } from "../storage/test-database.ts";',
@@ -23,6 +23,11 @@ test("a file that imports the test database or server runs once an engine, Postg
     "tests/words.test.ts": '  ["import "./test-server.ts"]',
     "tests/node_modules/x/other.test.ts": "",
     "tests/fixture.ts": "",
+    "tests/rooms.test.ts": 'import { x } from "./test-rooms.ts";',
+    "tests/test-rooms.ts":
+      'import { x } from "./test-rooms.ts";\nimport { y } from "../storage/test-database.ts";',
+    "tests/light.test.ts": 'import { x } from "./test-light.ts";',
+    "tests/test-light.ts": "",
   });
   t.after(() => fs.rmSync(root, { recursive: true }));
   assert.deepEqual(
@@ -30,11 +35,14 @@ test("a file that imports the test database or server runs once an engine, Postg
     [
       ["rows.test.ts", "sqlite"],
       ["late.test.ts", "sqlite"],
+      ["rooms.test.ts", "sqlite"],
       ["whole.test.ts", "sqlite"],
       ["one.test.ts", undefined],
+      ["light.test.ts", undefined],
       ["words.test.ts", undefined],
       ["rows.test.ts", "postgres"],
       ["late.test.ts", "postgres"],
+      ["rooms.test.ts", "postgres"],
       ["whole.test.ts", "postgres"],
     ],
   );
