@@ -153,6 +153,23 @@ for (const status of [429, 503] as const) {
   });
 }
 
+test("a portal that answers in Keyturn's place, whatever it answers, signs nobody out", async (t) => {
+  const scene = await openScene(t);
+  const { house, visit, tab } = scene;
+  const statuses = [200, 204, 302, 400, 401, 403, 404, 500, 511];
+  house.wire.faults(
+    onRefresh((count) => (count < statuses.length ? { status: statuses[count] ?? 0 } : undefined)),
+  );
+  for (let calls = 0; calls < statuses.length; calls++) {
+    const came = await house.passUntil(call(tab), visit.context);
+    if (came === 200) break;
+    assert.equal(came, "unavailable");
+  }
+  assert.ok(house.wire.count("POST", refresh) > statuses.length);
+  assert.equal(await house.passUntil(call(tab), visit.context), 200);
+  await assertSignedIn(scene, 1);
+});
+
 test("a tab that is offline for an hour stays signed in and goes on when the network is back", async (t) => {
   const scene = await openScene(t);
   const { house, visit, tab } = scene;

@@ -25,8 +25,8 @@ export type Fault =
   | "lose-reply"
   /** It arrives twice at the same time; the browser gets one of the two answers. */
   | "duplicate"
-  /** A proxy on the way answers instead, and says when to come back. */
-  | { readonly status: 429 | 502 | 503; readonly retryAfterSeconds?: number }
+  /** A proxy or a portal on the way answers instead, and may say when to come back. */
+  | { readonly status: number; readonly retryAfterSeconds?: number }
   /** It waits on its way there, or the answer on its way back. */
   | { readonly before?: Promise<unknown>; readonly after?: Promise<unknown> };
 
