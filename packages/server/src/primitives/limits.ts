@@ -28,6 +28,8 @@ export const limits = {
   passwordHashesWaitingMax: 100,
   /** Uses of browsers' sessions that wait to be written; more are noted by the next request. */
   touchesWaitingMax: 10_000,
+  /** Browsers' sessions that are looked up in one trip to the database. */
+  looksPerTripMax: 256,
   /** Session cookies whose tag need not be computed again. */
   cookiesKnownMax: 10_000,
   /** Replies of GET /session that are kept, each with its access token. */

@@ -45,6 +45,12 @@ interface Known extends SessionCookieParts {
   readonly digest: Buffer;
 }
 
+interface Waiting {
+  readonly parts: Known;
+  resolve(row: LookRow | undefined): void;
+  reject(error: unknown): void;
+}
+
 /** Sessions of browsers: the cookie says which one, the row says whether it lives. */
 export function createBrowsing(dependencies: Dependencies) {
   const { database, clock, sessionCookies, settings } = dependencies;
@@ -52,6 +58,7 @@ export function createBrowsing(dependencies: Dependencies) {
   const touching = createTouching(dependencies);
   // What a value says, not whether its session lives: three hashes less for a browser that comes again.
   const known = new Map<string, Known>();
+  let waiting: Waiting[] = [];
 
   function read(cookie: string): Known | undefined {
     const found = known.get(cookie);
@@ -62,6 +69,33 @@ export function createBrowsing(dependencies: Dependencies) {
     if (known.size >= limits.cookiesKnownMax) known.delete(known.keys().next().value as string);
     known.set(cookie, made);
     return made;
+  }
+
+  /** Requests of the same moment are looked up in one trip: the input of this round of the event loop is read first. */
+  function rowOf(parts: Known): Promise<LookRow | undefined> {
+    return new Promise((resolve, reject) => {
+      waiting.push({ parts, resolve, reject });
+      if (waiting.length === 1) setImmediate(readAll);
+    });
+  }
+
+  function readAll(): void {
+    const all = waiting;
+    waiting = [];
+    for (let from = 0; from < all.length; from += limits.looksPerTripMax) {
+      void readSome(all.slice(from, from + limits.looksPerTripMax));
+    }
+  }
+
+  async function readSome(some: readonly Waiting[]): Promise<void> {
+    try {
+      const rows = await database.each<LookRow>(
+        some.map(({ parts }) => selectForLook(parts.sessionId, parts.digest)),
+      );
+      for (const [index, { resolve }] of some.entries()) resolve(rows[index]?.[0]);
+    } catch (error) {
+      for (const { reject } of some) reject(error);
+    }
   }
 
   function objection(row: LookRow): BrowsingRefusal | undefined {
@@ -76,7 +110,7 @@ export function createBrowsing(dependencies: Dependencies) {
     async look(cookie: string, ip: string | undefined): Promise<Look> {
       const parts = read(cookie);
       if (parts === undefined) return { outcome: "refused", reason: "unknown" };
-      const row = await database.one<LookRow>(selectForLook(parts.sessionId, parts.digest));
+      const row = await rowOf(parts);
       const reason = row === undefined ? "unknown" : objection(row);
       if (row === undefined || reason !== undefined) {
         known.delete(cookie);

@@ -26,6 +26,11 @@ export interface SqliteConnection {
   run(text: string, parameters: readonly Value[]): Result;
   /** The rows of a statement that only reads. */
   rows(text: string, parameters: readonly Value[]): Row[];
+  /**
+   * Reads in one transaction, all of one state of the rows. A read on its own takes and gives back the lock of the
+   * log's index, two calls of the system; together they do so once.
+   */
+  together<T>(reads: () => T): T;
   /** Runs a text without parameters or rows: BEGIN, COMMIT, a PRAGMA. */
   exec(text: string): void;
   readonly inTransaction: boolean;
@@ -79,6 +84,8 @@ function connectionOf(db: DatabaseSync): SqliteConnection {
   const changedSoFar = db.prepare("SELECT total_changes() AS n", { returnArrays: true });
   const logState = db.prepare("PRAGMA wal_checkpoint(NOOP)", { returnArrays: true });
   const [pageBytes] = db.prepare("PRAGMA page_size", { returnArrays: true }).get() as unknown as [number];
+  const begin = db.prepare("BEGIN");
+  const commit = db.prepare("COMMIT");
   const totalChanges = () => (changedSoFar.get() as unknown as [number])[0];
 
   function prepare(text: string): Prepared {
@@ -108,6 +115,14 @@ function connectionOf(db: DatabaseSync): SqliteConnection {
       return { rows, changes: totalChanges() === before ? 0 : rows.length };
     },
     rows: (text, parameters) => read(prepare(text), parameters),
+    together(reads) {
+      begin.run();
+      try {
+        return reads();
+      } finally {
+        commit.run();
+      }
+    },
     exec: (text) => db.exec(text),
     get inTransaction() {
       return db.isTransaction;

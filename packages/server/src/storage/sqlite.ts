@@ -49,13 +49,16 @@ function databaseOf(parts: {
   let reader: SqliteConnection | undefined = parts.reader;
   let closed = false;
 
-  function read(statement: Statement): Row[] {
+  function rowsOf(from: SqliteConnection, statement: Statement): Row[] {
+    assertReads(statement.sql);
+    return from.rows(statement.sql, parametersOf(statement));
+  }
+
+  function reading<T>(work: (from: SqliteConnection) => T): T {
     if (closed) throw new DatabaseUnavailable("The database is closed");
-    const text = statement.sql;
-    assertReads(text);
     try {
       reader ??= openSqliteConnection(path, { readOnly: true });
-      return reader.rows(text, parametersOf(statement));
+      return work(reader);
     } catch (error) {
       const failure = errorOf(error, path);
       if (failure instanceof DatabaseUnavailable) {
@@ -66,13 +69,15 @@ function databaseOf(parts: {
     }
   }
 
+  const read = (statement: Statement) => reading((from) => rowsOf(from, statement));
+
   return {
     engine: "sqlite",
     clock,
     all: async <R>(statement: Statement) => read(statement) as R[],
     one: async <R>(statement: Statement) => read(statement)[0] as R | undefined,
     each: async <R>(statements: readonly Statement[]) =>
-      statements.map((statement) => read(statement) as R[]),
+      reading((from) => from.together(() => statements.map((statement) => rowsOf(from, statement) as R[]))),
     batch: (statements) => writes.batch(statements),
     transaction: (work) => writes.transaction(work),
     async close() {
