@@ -16,6 +16,7 @@ nav { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; margin-bottom: 1.5rem
 a { color: var(--accent); }
 nav a { padding: .4rem 0; }
 main { padding: 1.25rem; border: 1px solid var(--line); border-radius: .75rem; background: var(--card); overflow-wrap: anywhere; }
+main > :first-child { margin-top: 0; }
 main > :last-child { margin-bottom: 0; }
 form { display: grid; gap: .75rem; margin: 1rem 0; }
 label { display: grid; gap: .3rem; font-weight: 600; }
@@ -58,7 +59,7 @@ const page = (title: string, session: Session | undefined, content: Text) => htm
       ${
         session === undefined
           ? html`<a href="/auth/sign-in?return_to=/notes">Sign in</a> <a href="/auth/sign-up?return_to=/notes">Make an account</a>`
-          : html`<a href="/auth/account">Your account</a> <a href="/auth/sign-out?return_to=/">Sign out</a>`
+          : html`<a href="/auth/account">Your account</a> <a href="/auth/sign-out">Sign out</a>`
       }
     </nav>
     </header>

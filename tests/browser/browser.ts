@@ -30,6 +30,9 @@ export const networkErrors = /^Failed to load resource: /;
 /** What has not come by then does not come. */
 const patienceMilliseconds = 8000;
 
+/** Of a test that failed, so many tabs are pictured. */
+const failedTabsMax = 3;
+
 /** One Chromium for a test file, with a profile of its own for each test. */
 export function useBrowser() {
   let browser: Promise<Browser> | undefined;
@@ -97,7 +100,7 @@ async function openTab(context: BrowserContext, url: string): Promise<Page> {
 }
 
 async function keepScreenshots(context: BrowserContext, t: TestContext): Promise<void> {
-  for (const [index, page] of context.pages().entries()) {
+  for (const [index, page] of context.pages().slice(0, failedTabsMax).entries()) {
     // A tab that hangs must not take the test's own error with it.
     await screenshot(page, `${t.name} failed tab-${index + 1}`).catch(() => {});
   }

@@ -112,10 +112,19 @@ export async function openHouse(t: TestContext, more: HouseOptions = {}) {
 function siteOf(server: TestServer): Handler {
   const { app } = server;
   const site = createSite({ guard: app.guard, keyturn: { fetch: fetchHandler(app) } });
-  return (request, connection) => {
-    if (new URL(request.url).pathname === bareTabPath) return bareTabAnswer();
+  return async (request, connection) => {
+    const { pathname } = new URL(request.url);
+    if (pathname === bareTabPath) return bareTabAnswer();
+    if (pathname.startsWith("/client/")) return keptByTabs(await site.fetch(request, connection));
     return site.fetch(request, connection);
   };
+}
+
+/** Twenty modules, ten tabs: each is fetched once. */
+function keptByTabs(response: Response): Response {
+  const headers = new Headers(response.headers);
+  headers.set("cache-control", "max-age=3600");
+  return new Response(response.body, { status: response.status, headers });
 }
 
 /** What the server made of refreshes, whether or not the answers arrived. */

@@ -53,6 +53,23 @@ test("a refresh whose reply is lost is tried again and gets the same successor",
   await assertSignedIn(scene, 1);
 });
 
+test("a refresh that the browser itself sends again, on a connection that breaks after the server's turn, is one turn", async (t) => {
+  const scene = await openScene(t);
+  const { house, visit, tab } = scene;
+  house.wire.keepConnections();
+  // The connection that is used again.
+  assert.equal(await house.passUntil(call(tab), visit.context), 200);
+  await house.pass(accessTokenSeconds, visit.context);
+  const before = house.wire.count("POST", refresh);
+  house.wire.faults(onRefresh((count) => (count === before ? "lose-reply" : undefined)));
+  const asked: string[] = [];
+  visit.context.on("request", (request) => asked.push(new URL(request.url()).pathname));
+  assert.equal(await call(tab), 200);
+  assert.equal(house.wire.count("POST", refresh), before + 2);
+  assert.equal(asked.filter((path) => path === refresh).length, 1, "the page asked once");
+  await assertSignedIn(scene, 2);
+});
+
 test("a lost reply that is asked for again after the grace is over: the attempt key answers", async (t) => {
   const scene = await openScene(t);
   const { house, visit, tab } = scene;
@@ -135,6 +152,23 @@ for (const status of [429, 503] as const) {
     await assertSignedIn(scene, 1);
   });
 }
+
+test("a portal that answers in Keyturn's place, whatever it answers, signs nobody out", async (t) => {
+  const scene = await openScene(t);
+  const { house, visit, tab } = scene;
+  const statuses = [200, 204, 302, 400, 401, 403, 404, 500, 511];
+  house.wire.faults(
+    onRefresh((count) => (count < statuses.length ? { status: statuses[count] ?? 0 } : undefined)),
+  );
+  for (let calls = 0; calls < statuses.length; calls++) {
+    const came = await house.passUntil(call(tab), visit.context);
+    if (came === 200) break;
+    assert.equal(came, "unavailable");
+  }
+  assert.ok(house.wire.count("POST", refresh) > statuses.length);
+  assert.equal(await house.passUntil(call(tab), visit.context), 200);
+  await assertSignedIn(scene, 1);
+});
 
 test("a tab that is offline for an hour stays signed in and goes on when the network is back", async (t) => {
   const scene = await openScene(t);

@@ -25,8 +25,8 @@ export type Fault =
   | "lose-reply"
   /** It arrives twice at the same time; the browser gets one of the two answers. */
   | "duplicate"
-  /** A proxy on the way answers instead, and says when to come back. */
-  | { readonly status: 429 | 502 | 503; readonly retryAfterSeconds?: number }
+  /** A proxy or a portal on the way answers instead, and may say when to come back. */
+  | { readonly status: number; readonly retryAfterSeconds?: number }
   /** It waits on its way there, or the answer on its way back. */
   | { readonly before?: Promise<unknown>; readonly after?: Promise<unknown> };
 
@@ -40,6 +40,7 @@ export async function startWire() {
   const moving = new Set<IncomingMessage>();
   let moved: (() => void)[] = [];
   let handler: Handler | undefined;
+  let keepsConnections = false;
   let faultOf: (passing: Passing) => Fault | undefined = () => undefined;
 
   /** What waits for the test is not moving. */
@@ -79,7 +80,7 @@ export async function startWire() {
     outgoing.writeHead(response.status, {
       ...Object.fromEntries(response.headers),
       ...(cookies.length > 0 && { "set-cookie": cookies }),
-      ...(method !== "GET" && { connection: "close" }),
+      ...(method !== "GET" && !keepsConnections && { connection: "close" }),
     });
     outgoing.end(reply);
   }
@@ -94,6 +95,7 @@ export async function startWire() {
       })
       .finally(() => stopMoving(incoming));
   });
+  server.keepAliveTimeout = 60_000;
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -110,6 +112,10 @@ export async function startWire() {
     },
     /** Resolves when no request is on its way, but for those that the test holds. */
     idle: () => (moving.size === 0 ? Promise.resolve() : new Promise<void>((resolve) => moved.push(resolve))),
+    /** From now on connections stay open after a POST too, and Chromium sends again by itself. */
+    keepConnections(): void {
+      keepsConnections = true;
+    },
     /** How many requests of this method and path came so far, the lost ones too. */
     count: (method: string, place: string) => counts.get(`${method} ${place}`) ?? 0,
     async close(): Promise<void> {
