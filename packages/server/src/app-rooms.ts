@@ -21,6 +21,7 @@ import { createAccessTokens } from "./tokens/access-token.ts";
 import { createIdTokens } from "./tokens/id-token.ts";
 import { createRefreshTokens } from "./tokens/refresh-token.ts";
 import { createSessionCookies } from "./tokens/session-cookie.ts";
+import { createArrivals } from "./users/arrivals.ts";
 import { createPasswords } from "./users/password-hashing.ts";
 import { createSignIn } from "./users/sign-in.ts";
 import { createUsers } from "./users/users.ts";
@@ -120,7 +121,8 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
   const passwords = createPasswords({ settings });
   const rateLimits = createRateLimits({ database, clock, key: secrets.key("rate-limit") });
   const users = createUsers({ database, clock, passwords, sessions, rateLimits });
-  const signIn = createSignIn({ database, clock, passwords, sessions, rateLimits });
+  const arrivals = createArrivals({ sessions });
+  const signIn = createSignIn({ database, clock, passwords, arrivals, rateLimits });
   const clients = createClients({ database, clock });
   let closing: Promise<void> | undefined;
 
@@ -148,6 +150,7 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
     passwords,
     rateLimits,
     users,
+    arrivals,
     signIn,
     clients,
     formTokenKey: secrets.key("form-token"),

@@ -1,20 +1,16 @@
 import { z } from "zod";
-import type { ResolvedSettings } from "../config.ts";
 import { Refusal } from "../errors.ts";
 import type { BrowserSessions } from "../http/browser-sessions.ts";
 import type { CrossSite } from "../http/cross-site.ts";
 import type { Answer, Endpoint, EndpointRequest } from "../http/endpoint.ts";
 import { type Proofs, proofAbout } from "../http/proofs.ts";
 import type { Metrics } from "../observability/metrics.ts";
-import type { Clock } from "../primitives/clock.ts";
 import { limits } from "../primitives/limits.ts";
 import type { Session } from "../sessions/session.ts";
-import type { AccessTokens } from "../tokens/access-token.ts";
-import type { IdTokens } from "../tokens/id-token.ts";
 import type { createSignIn } from "../users/sign-in.ts";
+import { type ArrivedParts, answerArrived } from "./arrived.ts";
 import { cookieLoginReply, loginReply } from "./schemas.ts";
-import { FIRST_PARTY_CLIENT, mintFor, secondsUntil } from "./tokens.ts";
-import { shownUser } from "./user.ts";
+import { FIRST_PARTY_CLIENT } from "./tokens.ts";
 
 /** Text that a person may have typed and another will read: no control characters, no half surrogate pairs. */
 export const shownText = (charactersMax: number) =>
@@ -30,21 +26,17 @@ const body = z.object({
   mode: z.enum(["token", "cookie"], 'takes "token" or "cookie"').optional(),
 });
 
-interface Dependencies {
+interface Dependencies extends ArrivedParts {
   readonly signIn: ReturnType<typeof createSignIn>;
-  readonly accessTokens: AccessTokens;
-  readonly idTokens: IdTokens;
-  readonly settings: ResolvedSettings;
-  readonly proofs: Proofs;
-  readonly clock: Clock;
   readonly metrics: Pick<Metrics, "signedIn">;
   readonly browserSessions: BrowserSessions;
   readonly crossSite: CrossSite;
+  readonly proofs: Proofs;
 }
 
 /** POST /login: a password for a session. */
 export function loginEndpoint(dependencies: Dependencies): Endpoint {
-  const { signIn, idTokens, clock, metrics, browserSessions, crossSite, proofs } = dependencies;
+  const { signIn, metrics, browserSessions, crossSite, proofs } = dependencies;
 
   /**
    * The session that this browser has now. OWASP ASVS 5.0 §7.2.4: a sign-in makes a new one and ends the one before.
@@ -89,45 +81,7 @@ export function loginEndpoint(dependencies: Dependencies): Endpoint {
       case "signed_in":
         break;
     }
-    const { session, credential, user } = result;
-    if (byCookie) {
-      return {
-        status: 200,
-        json: { user: shownUser(user), sessionId: session.id },
-        headers: { "Set-Cookie": browserSessions.setCookie({ session, credential }) },
-      };
-    }
-    const facts = {
-      ...session,
-      sessionId: session.id,
-      roles: user.roles,
-      authenticatedAt: session.createdAt,
-    };
-    const access = mintFor(facts, dependencies);
-    const idToken = idTokens.mint({
-      subject: user.id,
-      clientId: session.clientId,
-      sessionId: session.id,
-      authenticatedAt: session.createdAt,
-      amr: session.amr,
-      accessToken: access.accessToken,
-      profile: {
-        preferred_username: user.username,
-        name: user.name,
-        email: user.email,
-        email_verified: user.email === undefined ? undefined : user.emailVerified,
-      },
-    });
-    const refreshExpiresIn = secondsUntil(session.idleEndsAt, clock);
-    const json = {
-      ...access,
-      refreshToken: credential,
-      idToken,
-      refreshExpiresIn,
-      sessionId: session.id,
-      user: shownUser(user),
-    };
-    return { status: 200, json, ...(keyThumbprint !== undefined && { headers: proofs.nonceHeader() }) };
+    return answerArrived(result, dependencies);
   }
 
   return {

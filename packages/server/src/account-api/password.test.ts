@@ -55,6 +55,9 @@ test("§7.4.3: changes the password and ends the other sessions; the browser goe
   assert.equal((await server.login(username, { password: next })).user.id, user.id);
   const types = (await server.app.audit.list({ userId: user.id })).map(({ type }) => type);
   assert.ok(types.includes("password.changed"));
+  // Two sign-ins, of the browser and of the app; that the session goes on under a new id is none.
+  const started = await server.app.audit.list({ userId: user.id });
+  assert.equal(started.filter(({ type }) => type === "session.renewed").length, 1);
 });
 
 test("an app keeps its session and its tokens; the others stay when it says so", async () => {

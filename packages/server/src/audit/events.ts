@@ -12,6 +12,7 @@ export type AuditEventType =
   | "sign_in.failed"
   | "sign_in.limited"
   | "session.started"
+  | "session.renewed"
   | "session.ended"
   | "session.reuse_detected"
   | "session.newer_generation_refused"

@@ -2,6 +2,7 @@ import type { BrowserSessions } from "../http/browser-sessions.ts";
 import type { Page, PageAnswer, PageRequest, Person } from "../http/page.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import { unreachable } from "../primitives/assert.ts";
+import type { Arrived } from "../users/arrivals.ts";
 import type { createSignIn } from "../users/sign-in.ts";
 import {
   type FieldProblems,
@@ -126,10 +127,7 @@ export async function signInAs(given: {
   parts.metrics.signedIn(result.outcome);
   switch (result.outcome) {
     case "signed_in":
-      return {
-        location: returnPath(request.field("return_to")) ?? parts.view.url("/account"),
-        cookies: [parts.browserSessions.setCookie(result)],
-      };
+      return answerArrived(result, request, parts);
     case "invalid_credentials":
     case "busy":
       return { problem: result.outcome };
@@ -138,6 +136,19 @@ export async function signInAs(given: {
     default:
       return unreachable(result);
   }
+}
+
+/** The way on for a browser that has signed in, by whichever way, with its cookie. */
+export function answerArrived(
+  arrived: Arrived,
+  request: Pick<PageRequest, "field" | "query">,
+  parts: Pick<SignInParts, "view" | "browserSessions">,
+): { location: string; cookies: readonly string[] } {
+  const returnTo = returnPath(request.field("return_to") || request.query.return_to);
+  return {
+    location: returnTo ?? parts.view.url("/account"),
+    cookies: [parts.browserSessions.setCookie(arrived)],
+  };
 }
 
 /** The form again, with the status and the sentence that belong to a refusal. */

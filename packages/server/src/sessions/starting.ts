@@ -28,6 +28,8 @@ export interface StartOptions {
   readonly also?: readonly Sql[] | undefined;
   /** No session is started when this no longer holds. */
   readonly onlyIf?: Sql | undefined;
+  /** No sign-in: a session goes on under a new id, for which `replaces` is its old one. */
+  readonly renews?: boolean | undefined;
   /** The session that the new one takes the place of: it ends in the same transaction, with the reason `replaced`. */
   readonly replaces?: Session | undefined;
 }
@@ -68,7 +70,7 @@ export function createStarting(dependencies: StartDependencies) {
         id: newId(now),
         at: now,
         event: {
-          type: "session.started",
+          type: options.renews === true ? "session.renewed" : "session.started",
           actor: "user",
           userId,
           sessionId: id,

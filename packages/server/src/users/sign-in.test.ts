@@ -190,9 +190,10 @@ describe("a refused sign-in", () => {
       verify: step("verification", real.verify),
       verifyNothing: step("verification", real.verifyNothing),
     };
-    const { clock, sessions } = room;
+    const { clock } = room;
+    const { arrivals } = room.dependencies;
     const rateLimits = createRateLimits({ database, clock, key: createSecretKey(Buffer.alloc(32, 3)) });
-    return { steps, signIn: createSignIn({ database, clock, passwords, rateLimits, sessions }) };
+    return { steps, signIn: createSignIn({ database, clock, passwords, rateLimits, arrivals }) };
   }
 
   test("DESIGN §9: unknown user, no password, wrong password and disabled user: one answer, the same steps", async () => {

@@ -3,16 +3,14 @@ import { insertEvent } from "../audit/audit.sql.ts";
 import { auditStatement } from "../audit/audit.ts";
 import type { Clock } from "../primitives/clock.ts";
 import { type Id, idFromBytes, newId } from "../primitives/id.ts";
-import { limits } from "../primitives/limits.ts";
 import { addressBlock } from "../rate-limits/address.ts";
 import type { Bucket, RateLimits } from "../rate-limits/rate-limits.ts";
 import { knownAddressSeconds, rateRules } from "../rate-limits/rules.ts";
-import type { Session, SessionKind } from "../sessions/session.ts";
-import type { Sessions } from "../sessions/sessions.ts";
 import type { Database } from "../storage/database.ts";
-import { cleanText, loginKey } from "./names.ts";
+import type { Arrival, Arrivals, Arrived } from "./arrivals.ts";
+import { loginKey } from "./names.ts";
 import type { Passwords } from "./password-hashing.ts";
-import { type User, userFromRow } from "./user.ts";
+import { userFromRow } from "./user.ts";
 import {
   hasHash,
   passwordUnchanged,
@@ -22,31 +20,14 @@ import {
   upgradeHash,
 } from "./users.sql.ts";
 
-export interface SignIn {
+export interface SignIn extends Arrival {
   /** A username or an e-mail address. */
   readonly username: string;
   readonly password: string;
-  readonly clientId: string;
-  /** Default: app. */
-  readonly kind?: SessionKind | undefined;
-  /** The session that the same browser had: it ends when this one starts. */
-  readonly replaces?: Session | undefined;
-  /** RFC 7638: the key that the session's refresh token is bound to. */
-  readonly keyThumbprint?: string | undefined;
-  /** Where the request comes from. Without it the limits by address cannot hold. */
-  readonly ip?: string | undefined;
-  readonly userAgent?: string | undefined;
-  readonly device?: string | undefined;
 }
 
 export type SignedIn =
-  | {
-      readonly outcome: "signed_in";
-      readonly user: User;
-      readonly session: Session;
-      /** The first refresh token, or the value of the cookie. */
-      readonly credential: string;
-    }
+  | Arrived
   /** No such user, no password, the wrong one, or a disabled user: nobody is told which. */
   | { readonly outcome: "invalid_credentials" }
   | { readonly outcome: "too_many_attempts"; readonly retryAfterSeconds: number }
@@ -61,7 +42,7 @@ interface Dependencies {
     RateLimits,
     "consume" | "consumeAll" | "refund" | "refundStatements" | "isRemembered" | "rememberStatement"
   >;
-  readonly sessions: Pick<Sessions, "start">;
+  readonly arrivals: Arrivals;
 }
 
 /** What the database says about the name that was typed. */
@@ -141,7 +122,7 @@ export function createSignIn(dependencies: Dependencies) {
   };
 }
 
-function createStarting({ clock, rateLimits, sessions }: Dependencies) {
+function createStarting({ clock, rateLimits, arrivals }: Dependencies) {
   function upgradeStatements(userId: Id, upgrade: { from: string; to: string }) {
     const at = clock.now();
     const event = { type: "password.hash_upgraded", actor: "system", userId } as const;
@@ -159,17 +140,6 @@ function createStarting({ clock, rateLimits, sessions }: Dependencies) {
       upgrade: { from: string; to: string } | undefined,
     ): Promise<SignedIn | undefined> {
       const user = userFromRow(attempt.found as Found);
-      const session = {
-        userId: user.id,
-        clientId: request.clientId,
-        kind: request.kind ?? "app",
-        scope: "",
-        amr: ["pwd"],
-        device: cleanText(request.device, limits.deviceCharactersMax),
-        ip: attempt.ip,
-        userAgent: cleanText(request.userAgent, limits.userAgentCharactersMax),
-        keyThumbprint: request.keyThumbprint,
-      } as const;
       const also = [
         ...rateLimits.refundStatements(attempt.buckets),
         ...(attempt.home === undefined
@@ -179,8 +149,8 @@ function createStarting({ clock, rateLimits, sessions }: Dependencies) {
       ];
       // A password that was changed while it was being verified starts no session: the change may have ended all.
       const onlyIf = passwordUnchanged(user.id, attempt.found?.password_changed_at ?? 0);
-      const started = await sessions.start(session, { also, onlyIf, replaces: request.replaces });
-      return started && { outcome: "signed_in", user, ...started };
+      const { username: _, password: __, ...arrival } = request;
+      return arrivals.arrive(user, { ...arrival, amr: ["pwd"] }, { also, onlyIf });
     },
   };
 }

@@ -7,6 +7,7 @@ import { createSessions } from "../sessions/sessions.ts";
 import { openTestDatabase } from "../storage/test-database.ts";
 import { createRefreshTokens } from "../tokens/refresh-token.ts";
 import { createSessionCookies } from "../tokens/session-cookie.ts";
+import { createArrivals } from "./arrivals.ts";
 import { createPasswords } from "./password-hashing.ts";
 import { createSignIn } from "./sign-in.ts";
 import { createUsers } from "./users.ts";
@@ -43,7 +44,8 @@ export async function openUsers() {
       announced.count += 1;
     },
   });
-  const dependencies = { database, clock, passwords, rateLimits, sessions };
+  const arrivals = createArrivals({ sessions });
+  const dependencies = { database, clock, passwords, rateLimits, sessions, arrivals };
   const users = createUsers(dependencies);
   const audit = createAudit({ database });
   return {
