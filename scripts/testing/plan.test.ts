@@ -28,6 +28,7 @@ test("a file that imports the test database or server, or test code that does, r
       'import { x } from "./test-rooms.ts";\nimport { y } from "../storage/test-database.ts";',
     "tests/light.test.ts": 'import { x } from "./test-light.ts";',
     "tests/test-light.ts": "",
+    "tests/types.test.ts": 'import type { X } from "./test-server.ts";',
   });
   t.after(() => fs.rmSync(root, { recursive: true }));
   assert.deepEqual(
@@ -39,6 +40,7 @@ test("a file that imports the test database or server, or test code that does, r
       ["whole.test.ts", "sqlite"],
       ["one.test.ts", undefined],
       ["light.test.ts", undefined],
+      ["types.test.ts", undefined],
       ["words.test.ts", undefined],
       ["rows.test.ts", "postgres"],
       ["late.test.ts", "postgres"],

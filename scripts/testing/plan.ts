@@ -13,7 +13,7 @@ export interface Job {
 
 const places = ["packages/*/src/**/*.test.ts", "tests/**/*.test.ts", "scripts/**/*.test.ts"];
 const importsOfTestCode =
-  /^(?:import |export |\} from |(?:const|let) .*\bimport\().*["']([^"']*\btest-[^"'/]+\.ts)["']/gm;
+  /^(?:import (?!type )|export |\} from |(?:const|let) .*\bimport\().*["']([^"']*\btest-[^"'/]+\.ts)["']/gm;
 const asksDatabase = /\/test-(?:database|server)\.ts$/;
 
 /** Whether a file imports test-database.ts or test-server.ts, by itself or by the test code that it imports. */

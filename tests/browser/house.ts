@@ -19,6 +19,13 @@ import { type Handler, startWire } from "./wire.ts";
  */
 export type House = Awaited<ReturnType<typeof openHouse>>;
 
+/** The server alone. What its pages ask of the database is tested on both engines beside them; here one is enough. */
+export async function openBareServer(t: TestContext, options: TestServerOptions = {}): Promise<TestServer> {
+  const server = await startTestServer(options);
+  closeAfter(t, server.close);
+  return server;
+}
+
 export const accessTokenSeconds = 60;
 export const graceSeconds = 30;
 /** No client waits longer than this for anything. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import type { Page } from "playwright-core";
-import { startTestServer, type TestServerOptions } from "../../packages/server/src/test-server.ts";
+import type { TestServerOptions } from "../../packages/server/src/test-server.ts";
 import {
   accessibilityProblems,
   networkErrors,
@@ -10,7 +10,7 @@ import {
   type Visit,
   type VisitOptions,
 } from "./browser.ts";
-import { closeAfter } from "./closing.ts";
+import { openBareServer } from "./house.ts";
 
 /** The server's own pages in a real browser: without scripts, by keyboard alone, in every light and width. */
 
@@ -23,8 +23,7 @@ const browser = useBrowser();
 const withoutScripts: VisitOptions = { javaScriptEnabled: false, expected: [networkErrors] };
 
 async function openServer(t: TestContext, options: TestServerOptions = {}) {
-  const server = await startTestServer(options);
-  closeAfter(t, server.close);
+  const server = await openBareServer(t, options);
   await server.addUser("alice", { name: "Alice Moreau", email: "alice@pages.example" });
   server.secrets.add(NEW);
   return server;

@@ -139,7 +139,7 @@ export async function signInAs(given: {
 }
 
 /** The way on for a browser that has signed in, by whichever way, with its cookie. */
-export function answerArrived(
+function answerArrived(
   arrived: Arrived,
   request: Pick<PageRequest, "field" | "query">,
   parts: Pick<SignInParts, "view" | "browserSessions">,
