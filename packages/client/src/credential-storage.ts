@@ -1,4 +1,5 @@
 import type { BindingKey, KeptKey } from "./keys.ts";
+import { isJson } from "./replies.ts";
 import type { User } from "./session.ts";
 
 /** What the client keeps of a session. Everything in it is a secret. */
@@ -33,13 +34,10 @@ export interface CredentialStorage {
   replace(key: string, expected: string | undefined, next: StoredCredentials | undefined): Promise<boolean>;
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null;
-
 /** Storages hold what others wrote: an older version, another program. What is no record counts as none. */
 export function readStored(value: unknown): StoredCredentials | undefined {
-  if (!isObject(value) || !isObject(value.user)) return undefined;
-  const { refreshToken, sessionId } = value;
-  if (typeof refreshToken !== "string" || typeof sessionId !== "string") return undefined;
-  return value as unknown as StoredCredentials;
+  const record = value as Partial<StoredCredentials> | undefined;
+  const isRecord =
+    isJson(record?.user) && typeof record.refreshToken === "string" && typeof record.sessionId === "string";
+  return isRecord ? (record as StoredCredentials) : undefined;
 }

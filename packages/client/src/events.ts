@@ -24,19 +24,18 @@ export interface Events {
 
 /** Events whose listeners may throw: that is shown where errors are shown, and stops nothing here. */
 export function createEvents(): Events {
-  const listeners = new Map<string, Set<(detail: never) => void>>();
+  // Each an object of its own, so that one function that listens twice is two listeners.
+  const listeners = new Set<{ readonly event: string; readonly listener: (detail: never) => void }>();
   return {
     on(event, listener) {
-      // Wrapped, so that one function that listens twice is two listeners.
-      const own: typeof listener = (detail) => listener(detail);
-      const all = listeners.get(event) ?? new Set();
-      listeners.set(event, all.add(own));
-      return () => void all.delete(own);
+      const own = { event, listener };
+      listeners.add(own);
+      return () => void listeners.delete(own);
     },
     emit(event, detail) {
-      for (const listener of [...(listeners.get(event) ?? [])]) {
+      for (const own of [...listeners]) {
         try {
-          listener(detail as never);
+          if (own.event === event) own.listener(detail as never);
         } catch (error) {
           (globalThis as { reportError?: (error: unknown) => void }).reportError?.(error);
         }

@@ -175,6 +175,14 @@ describe("indexedDbStorage", () => {
     await assert.rejects(storage.replace("a", "1", record("2")), { name: "QuotaExceededError" });
   });
 
+  test("that opens and then fails is not given up for memory: what is stored there is still there", async () => {
+    const { disk } = install({ transactions: 2 });
+    disk.set("a", record("1"));
+    const storage = indexedDbStorage();
+    await assert.rejects(storage.read("a"));
+    assert.equal((await storage.read("a"))?.refreshToken, "1");
+  });
+
   test("what others have written there in another shape is no record, and can be replaced", async () => {
     const { disk } = install({});
     disk.set("a", { refreshToken: 7 });

@@ -20,7 +20,6 @@ interface Transaction {
   oncomplete: (() => void) | null;
   onabort: (() => void) | null;
   objectStore(name: string): Store;
-  abort(): void;
 }
 
 interface Database {
@@ -41,19 +40,10 @@ interface IndexedDb {
 
 const databaseName = "keyturn";
 const storeName = "credentials";
-const opensMax = 2;
+const triesMax = 2;
 
-function open(): Promise<Database> {
-  return new Promise((resolve, reject) => {
-    const opening = (globalThis as unknown as { indexedDB: IndexedDb }).indexedDB.open(databaseName, 1);
-    opening.onupgradeneeded = () => opening.result.createObjectStore(storeName);
-    opening.onsuccess = () => resolve(opening.result);
-    opening.onerror = () => reject(opening.error);
-  });
-}
-
-/** What a change makes of what is stored: undefined leaves it, null removes it. */
-type Change = (stored: StoredCredentials | undefined) => StoredCredentials | null | undefined;
+/** What is done to a record, of which this is stored now. */
+type Change = (store: Store, stored: StoredCredentials | undefined) => void;
 
 /** Reads, and maybe writes, in one transaction: nobody else writes in between. Resolves to what was read. */
 function transact(database: Database, key: string, change: Change): Promise<StoredCredentials | undefined> {
@@ -63,21 +53,17 @@ function transact(database: Database, key: string, change: Change): Promise<Stor
     const store = transaction.objectStore(storeName);
     const reading = store.get(key);
     let stored: StoredCredentials | undefined;
-    let failure: unknown;
     reading.onsuccess = () => {
       stored = readStored(reading.result);
-      const next = change(stored);
       try {
-        if (next === null) store.delete(key);
-        else if (next !== undefined) store.put(next, key);
+        change(store, stored);
       } catch (error) {
-        // A CryptoKey that cannot be stored, as in some private windows.
-        failure = error;
-        transaction.abort();
+        // A CryptoKey that cannot be stored, as in some private windows. Then nothing is written.
+        reject(error);
       }
     };
     transaction.oncomplete = () => resolve(stored);
-    transaction.onabort = () => reject(failure ?? transaction.error);
+    transaction.onabort = () => reject(transaction.error);
   });
 }
 
@@ -88,25 +74,27 @@ function transact(database: Database, key: string, change: Change): Promise<Stor
 export function indexedDbStorage(): CredentialStorage {
   const memory = memoryStorage();
   let isRefused = false;
-  let hasWorked = false;
+  let hasOpened = false;
   let opened: Promise<Database> | undefined;
 
   function connect(): Promise<Database> {
-    if (opened === undefined) {
-      const forget = () => {
-        opened = undefined;
-      };
-      opened = open().then((database) => {
-        // Whoever deletes the database must not have to wait for this tab.
-        database.onversionchange = () => {
+    opened ??= new Promise((resolve, reject) => {
+      const opening = (globalThis as unknown as { indexedDB: IndexedDb }).indexedDB.open(databaseName, 1);
+      opening.onupgradeneeded = () => opening.result.createObjectStore(storeName);
+      opening.onerror = () => reject(opening.error);
+      opening.onsuccess = () => {
+        const database = opening.result;
+        const leave = () => {
+          // Whoever deletes the database must not have to wait for this tab.
           database.close();
-          forget();
+          opened = undefined;
         };
-        database.onclose = forget;
-        return database;
-      });
-      opened.catch(forget);
-    }
+        database.onversionchange = leave;
+        database.onclose = leave;
+        hasOpened = true;
+        resolve(database);
+      };
+    });
     return opened;
   }
 
@@ -115,46 +103,37 @@ export function indexedDbStorage(): CredentialStorage {
     key: string,
     change: Change,
   ): Promise<{ stored: StoredCredentials | undefined } | undefined> {
-    for (let opens = 1; ; opens++) {
-      let database: Database;
+    for (let tries = 1; !isRefused; tries++) {
       try {
-        database = await connect();
-      } catch (error) {
-        if (opens < opensMax) continue;
-        // What is stored there is still there: to go on without it would be to sign out.
-        if (hasWorked) throw error;
-        isRefused = true;
-        return undefined;
-      }
-      try {
-        const stored = await transact(database, key, change);
-        hasWorked = true;
-        return { stored };
+        return { stored: await transact(await connect(), key, change) };
       } catch (error) {
         opened = undefined;
-        if (opens === opensMax || (error as Error).name === "DataCloneError") throw error;
+        const isLast = tries === triesMax;
+        // What was stored there is still there: to go on without it would be to sign out.
+        isRefused ||= (error as Error).name === "DataCloneError" || (isLast && !hasOpened);
+        if (isLast && !isRefused) throw error;
       }
     }
+    return undefined;
   }
 
   return {
     keepsKeys: true,
     sharedByTabs: true,
     async read(key) {
-      if (isRefused) return memory.read(key);
-      return (await run(key, () => undefined))?.stored;
+      const done = await run(key, () => {});
+      return done ? done.stored : memory.read(key);
     },
     async replace(key, expected, next) {
-      if (isRefused) return memory.replace(key, expected, next);
-      const isExpected: Change = (stored) => (stored?.refreshToken === expected ? (next ?? null) : undefined);
-      try {
-        const done = await run(key, isExpected);
-        if (done !== undefined) return done.stored?.refreshToken === expected;
-      } catch (error) {
-        if ((error as Error).name !== "DataCloneError") throw error;
-        isRefused = true;
-      }
-      return memory.replace(key, undefined, next);
+      const wasRefused = isRefused;
+      const done = await run(key, (store, stored) => {
+        if (stored?.refreshToken !== expected) return;
+        if (next) store.put(next, key);
+        else store.delete(key);
+      });
+      if (done) return done.stored?.refreshToken === expected;
+      // What the database had cannot be in memory.
+      return memory.replace(key, wasRefused ? expected : undefined, next);
     },
   };
 }
