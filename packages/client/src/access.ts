@@ -1,14 +1,15 @@
-import { patienceMs, tryPatiently, unreachable } from "./patience.ts";
-import type { Binding } from "./proofs.ts";
+import type { BindingKey } from "./keys.ts";
+import { isTransient, unreachable } from "./keyturn-error.ts";
 import type { AccessReply } from "./replies.ts";
-import type { Runtime } from "./runtime.ts";
+import { within } from "./within.ts";
+import type { World } from "./world.ts";
 
 /** An access token in memory. Times are by the runtime's clock. */
 export interface Access {
   readonly token: string;
   readonly sessionId: string;
-  /** Makes the proofs that go with each request; undefined for a Bearer token. */
-  readonly binding?: Binding | undefined;
+  /** What each request proves to have; undefined for a Bearer token. */
+  readonly key?: BindingKey | undefined;
   readonly refreshAtMs: number;
   readonly goodUntilMs: number;
 }
@@ -17,25 +18,20 @@ const marginMaxMs = 60_000;
 // A token that is over while the request is on its way costs another one.
 const onTheWayMaxMs = 2000;
 const forcedGapMs = 10_000;
-
-/**
- * @param sinceMs When it was asked for: the server's count began later, so that this one ends earlier.
- * @param random From 0 to 1: how much later than the others this tab refreshes, at most half of the margin.
- */
-export function createAccess(reply: AccessReply, sinceMs: number, random: number): Access {
-  const { accessToken: token, expiresIn, sessionId } = reply;
-  const lifeMs = expiresIn * 1000;
-  const endsAtMs = sinceMs + lifeMs;
-  return {
-    token,
-    sessionId,
-    refreshAtMs: endsAtMs - Math.min(lifeMs / 10, marginMaxMs) * (1 - random / 2),
-    goodUntilMs: endsAtMs - Math.min(lifeMs / 50, onTheWayMaxMs),
-  };
-}
+/** How long a call waits for a token that cannot be had. */
+const patienceMs = 60_000;
+const firstPauseMs = 1000;
+const longestPauseMs = 30_000;
 
 /** Keeps the newest access token and renews it when it is asked for, once for all who ask. */
 export interface AccessKeeper {
+  /**
+   * What has just come, from the server or from another tab.
+   *
+   * @param sinceMs When it was asked for: the server's count began later, so that this one ends earlier.
+   * @param key The key that the session is bound to.
+   */
+  read(reply: AccessReply, sinceMs: number, key?: BindingKey): Access;
   /** The newest that came, however old. */
   peek(): Access | undefined;
   set(access: Access | undefined): void;
@@ -49,63 +45,86 @@ export interface AccessKeeper {
   getOther(refused: Access, signal?: AbortSignal | null): Promise<Access | undefined>;
 }
 
-export interface AccessKeeperParts {
-  readonly runtime: Runtime;
-  readonly closed: AbortSignal;
-  /** One attempt to get a new one, which it also sets. */
-  readonly renew: () => Promise<Access>;
-}
-
-export function createAccessKeeper({ runtime, closed, renew }: AccessKeeperParts): AccessKeeper {
+/** @param renew One attempt to get a new one, which it also sets. */
+export function createAccessKeeper(world: World, renew: () => Promise<Access>): AccessKeeper {
+  const { runtime, proofs, closed } = world;
   let newest: Access | undefined;
   let flight: Promise<Access> | undefined;
+  // Until when somebody waits for the flight.
   let awaitedUntilMs = 0;
-  let forcedAtMs = Number.NEGATIVE_INFINITY;
+  let forcedUntilMs = 0;
+
+  /** Tries until it succeeds, is refused for good, or nobody waits any more. */
+  async function renewPatiently(): Promise<Access> {
+    for (let failures = 0; ; failures++) {
+      try {
+        return await renew();
+      } catch (error) {
+        if (closed.aborted || !isTransient(error)) throw error;
+        const pauseMs = Math.max(
+          // Half of it by chance, so that a thousand clients do not return as one.
+          Math.min(firstPauseMs * 2 ** failures, longestPauseMs) * (0.5 + runtime.random() / 2),
+          Math.min((error.retryAfterSeconds ?? 0) * 1000, longestPauseMs),
+        );
+        if (runtime.now() + pauseMs > awaitedUntilMs) throw unreachable(error);
+        const woken = new AbortController();
+        const wake = () => woken.abort();
+        runtime.onWake("online", wake, woken.signal);
+        await runtime.sleep(pauseMs, woken.signal, closed);
+        wake();
+      }
+    }
+  }
 
   function fly(): Promise<Access> {
     awaitedUntilMs = runtime.now() + patienceMs;
-    if (flight === undefined) {
-      flight = tryPatiently(renew, { runtime, closed, untilMs: () => awaitedUntilMs }).finally(() => {
-        flight = undefined;
-      });
-      // Not everybody who starts one waits for it.
-      flight.catch(() => {});
-    }
+    flight ??= renewPatiently().finally(() => {
+      flight = undefined;
+    });
+    // Not everybody who starts one waits for it.
+    flight.catch(() => {});
     return flight;
   }
 
   async function wait(signal: AbortSignal | null | undefined): Promise<Access> {
+    const sleep = (over: AbortSignal) => runtime.sleep(patienceMs, over, signal ?? over);
+    const access = await within(sleep, fly);
     signal?.throwIfAborted();
-    const over = new AbortController();
-    const signals = signal ? [over.signal, signal] : [over.signal];
-    try {
-      const late = runtime.sleep(patienceMs, ...signals);
-      const access = await Promise.race([fly(), late]);
-      signal?.throwIfAborted();
-      if (access === undefined) throw unreachable();
-      return access;
-    } finally {
-      over.abort();
-    }
+    if (!access) throw unreachable();
+    return access;
   }
 
   return {
+    read({ accessToken: token, tokenType, expiresIn, sessionId }, sinceMs, key) {
+      proofs.learnTime(token);
+      const lifeMs = expiresIn * 1000;
+      const endsAtMs = sinceMs + lifeMs;
+      // At most half of the margin later than other tabs.
+      const marginMs = Math.min(lifeMs / 10, marginMaxMs) * (1 - runtime.random() / 2);
+      return {
+        token,
+        sessionId,
+        key: tokenType === "DPoP" ? key : undefined,
+        refreshAtMs: endsAtMs - marginMs,
+        goodUntilMs: endsAtMs - Math.min(lifeMs / 50, onTheWayMaxMs),
+      };
+    },
     peek: () => newest,
     set(access) {
       newest = access;
     },
     async get(signal) {
       const access = newest;
-      if (access === undefined || runtime.now() >= access.goodUntilMs) return wait(signal);
+      if (!access || runtime.now() >= access.goodUntilMs) return wait(signal);
       if (runtime.now() >= access.refreshAtMs) void fly();
       return access;
     },
     async getOther(refused, signal) {
-      if (newest !== undefined && newest.token !== refused.token) return newest;
+      if (newest && newest.token !== refused.token) return newest;
       // An API that refuses every token would have the session turn at each call.
-      if (runtime.now() - forcedAtMs < forcedGapMs) return undefined;
+      if (runtime.now() < forcedUntilMs) return undefined;
       const access = await wait(signal);
-      forcedAtMs = runtime.now();
+      forcedUntilMs = runtime.now() + forcedGapMs;
       return access;
     },
   };

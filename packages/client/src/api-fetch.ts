@@ -1,47 +1,17 @@
 import type { Access } from "./access.ts";
-import { KeyturnError } from "./keyturn-error.ts";
-import type { Mode } from "./mode.ts";
+import type { ModeParts } from "./mode.ts";
+import { parseUrl } from "./options.ts";
+import { isJson } from "./replies.ts";
 import type { Fetch } from "./runtime.ts";
-
-export interface ApiFetchParts {
-  readonly fetch: Fetch;
-  readonly access: Mode["access"];
-  /** Where the token may go. */
-  readonly origins: ReadonlySet<string>;
-  /** What relative addresses are relative to. */
-  readonly base: string | undefined;
-}
 
 type Input = Parameters<Fetch>[0];
 type Init = NonNullable<Parameters<Fetch>[1]>;
 
-const isRequest = (input: Input): input is Request => typeof input === "object" && "headers" in input;
-
-/** A stream is gone once it was sent; everything else can be sent again. */
-const isStream = (body: unknown) =>
-  typeof body === "object" && body !== null && ("getReader" in body || Symbol.asyncIterator in body);
-
-/** As Fetch does: these names are written in capitals, others are left as they are. */
-const methodName = (name: string) =>
-  /^(?:delete|get|head|options|post|put)$/i.test(name) ? name.toUpperCase() : name;
-
-function parseUrl(text: string, base: string | undefined): URL | undefined {
-  try {
-    return new URL(text, base);
-  } catch {
-    // For `fetch` to complain of.
-    return undefined;
-  }
-}
+const isRequest = (input: Input): input is Request => isJson(input) && "headers" in input;
 
 /** Undefined when nobody is signed in. */
-async function unlessSignedOut<T>(getting: Promise<T>): Promise<T | undefined> {
-  try {
-    return await getting;
-  } catch (error) {
-    if (error instanceof KeyturnError && error.code === "signed_out") return undefined;
-    throw error;
-  }
+function ifSignedOut(error: unknown): undefined {
+  if ((error as { code?: unknown } | undefined)?.code !== "signed_out") throw error;
 }
 
 function discard(response: Response): void {
@@ -49,49 +19,50 @@ function discard(response: Response): void {
 }
 
 /** `fetch` that knows the token. */
-export function createApiFetch({ fetch, access, origins, base }: ApiFetchParts): Fetch {
+export function createApiFetch({ settings, runtime, proofs, access }: ModeParts): Fetch {
+  const { fetch, origins } = settings;
   return async (input: Input, init: Init = {}): Promise<Response> => {
     const request = isRequest(input) ? input : undefined;
-    const url = parseUrl(request?.url ?? String(input), base);
+    // What is no address is for `fetch` to complain of.
+    const url = parseUrl(request?.url ?? String(input), runtime.pageUrl);
     const headers = new Headers(init.headers ?? request?.headers);
     // Whoever has set the header means it.
-    if (url === undefined || !origins.has(url.origin) || headers.has("authorization")) {
+    if (!url || !origins.has(url.origin) || headers.has("authorization")) {
       return fetch(input, init);
     }
-    const method = methodName(init.method ?? request?.method ?? "GET");
+    // A Request writes the names of methods as they are sent: some in capitals, others as they are.
+    const { method } = new Request(url, { method: init.method ?? request?.method ?? "GET" });
     const signal = init.signal ?? request?.signal;
-    const canRepeat = !isStream(init.body);
+    // A stream is gone once it was sent; Fetch has callers say by `duplex` that the body is one.
+    const canRepeat = !("duplex" in init);
 
-    async function sendOnce({ token, binding }: Access, to: URL): Promise<Response> {
+    const send = async (given: Access, isAgain = false): Promise<Response> => {
+      const { token, key } = given;
       const own = new Headers(headers);
-      own.set("authorization", `${binding ? "DPoP" : "Bearer"} ${token}`);
-      if (binding) own.set("dpop", await binding.prove({ method, url: to, accessToken: token }));
+      own.set("authorization", `${key ? "DPoP" : "Bearer"} ${token}`);
+      if (key) own.set("dpop", await proofs.prove({ key, method, url, accessToken: token }));
       // A copy of a Request is sent, so that its body is still there for another time.
-      return fetch(request?.clone() ?? input, { ...init, headers: own });
-    }
-
-    async function send(given: Access, to: URL): Promise<Response> {
-      const response = await sendOnce(given, to);
-      const isNewNonce = given.binding?.learnNonce(to.origin, response.headers);
-      // RFC 9449 §9: the API has told the nonce that it wants.
-      const wantsNonce = /use_dpop_nonce/.test(response.headers.get("www-authenticate") ?? "");
-      if (response.status !== 401 || !isNewNonce || !wantsNonce || !canRepeat) return response;
+      const response = await fetch(request?.clone() ?? input, { ...init, headers: own });
+      const isNewNonce = proofs.learnNonce(url.origin, response.headers);
+      // RFC 9449 §9: a nonce that comes with a refusal is the one that the API wants. If it refuses for another reason
+      // too, it says so again.
+      if (response.status !== 401 || !key || !isNewNonce || !canRepeat || isAgain) return response;
       discard(response);
-      return sendOnce(given, to);
-    }
+      return send(given, true);
+    };
 
-    const given = await unlessSignedOut(access.get(signal));
-    if (given === undefined) return fetch(input, init);
-    const response = await send(given, url);
+    const given = await access.get(signal).catch(ifSignedOut);
+    if (!given) return fetch(input, init);
+    const response = await send(given);
     if (response.status !== 401) return response;
-    const getting = access.getOther(given, signal);
+    const getting = access.getOther(given, signal).catch(ifSignedOut);
     if (!canRepeat) {
       getting.catch(() => {});
       return response;
     }
-    const other = await unlessSignedOut(getting);
-    if (other === undefined) return response;
+    const other = await getting;
+    if (!other) return response;
     discard(response);
-    return send(other, url);
+    return send(other);
   };
 }

@@ -1,10 +1,17 @@
+import { createAccessKeeper } from "./access.ts";
 import { createApiFetch } from "./api-fetch.ts";
 import { type ClientEvents, createEvents } from "./events.ts";
-import { KeyturnError, load } from "./keyturn-error.ts";
-import { type Credentials, postpone, type SignOutOptions } from "./mode.ts";
+import { createIssuer } from "./issuer.ts";
+import { KeyturnError } from "./keyturn-error.ts";
+import type { Credentials, Mode, SignOutOptions } from "./mode.ts";
+import { onDemand } from "./on-demand.ts";
 import { type ClientOptions, readOptions } from "./options.ts";
+import { createPresence } from "./presence.ts";
+import { createProofs } from "./proofs.ts";
 import { type Fetch, findRuntime, type Runtime } from "./runtime.ts";
 import type { Session } from "./session.ts";
+import { createTokenMode } from "./token-mode.ts";
+import { tools } from "./tools.ts";
 
 export interface Client {
   /**
@@ -44,49 +51,45 @@ export interface Client {
 export function createClientWith(options: ClientOptions, internals: Partial<Runtime>): Client {
   const runtime: Runtime = { ...findRuntime(), ...internals };
   const settings = readOptions(options, runtime.pageOrigin);
-  const { fetch, origins } = settings;
   const closing = new AbortController();
   const closed = closing.signal;
   const events = createEvents();
-  const parts = { settings, runtime, events, closed };
-  // Who uses the one does not download the other.
-  const mode = postpone(
-    settings.mode === "cookie"
-      ? async () => (await load(import("./cookie-mode.ts"))).createCookieMode(parts)
-      : async () => (await load(import("./token-mode.ts"))).createTokenMode(parts),
+  const world = { settings, runtime, proofs: createProofs(runtime), closed };
+  const access = createAccessKeeper(world, async () => (await findMode()).renew());
+  const presence = createPresence(events, access.set);
+  const parts = { ...world, issuer: createIssuer(world), access, presence, tools };
+  const findMode = onDemand<Mode>(async () =>
+    settings.mode === "token"
+      ? createTokenMode(parts)
+      : (await import("./cookie-mode.ts")).createCookieMode(parts),
   );
-  const apiFetch = createApiFetch({ fetch, access: mode.access, origins, base: runtime.pageUrl });
+  // At once; when it cannot be loaded now, again at the next use.
+  findMode().catch(() => {});
+  const apiFetch = createApiFetch(parts);
 
   function assertOpen(): void {
     if (closed.aborted) throw new KeyturnError("closed", "This client was closed");
   }
 
+  async function openMode(): Promise<Mode> {
+    assertOpen();
+    return findMode();
+  }
+
   return {
-    async signIn(credentials) {
+    signIn: async (credentials) => (await openMode()).signIn(credentials),
+    signOut: async (signOutOptions = {}) => (await openMode()).signOut(signOutOptions),
+    session: async () => (await openMode()).session(),
+    async accessToken() {
       assertOpen();
-      return mode.signIn(credentials);
-    },
-    async signOut(signOutOptions = {}) {
-      assertOpen();
-      return mode.signOut(signOutOptions);
+      return (await access.get()).token;
     },
     async fetch(input, init) {
       assertOpen();
       return apiFetch(input, init);
     },
-    async session() {
-      assertOpen();
-      return mode.session();
-    },
-    async accessToken() {
-      assertOpen();
-      return (await mode.access.get()).token;
-    },
     on: events.on,
-    close() {
-      closing.abort();
-      mode.close();
-    },
+    close: () => closing.abort(),
   };
 }
 

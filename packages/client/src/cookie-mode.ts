@@ -1,51 +1,52 @@
-import { type Access, createAccess, createAccessKeeper } from "./access.ts";
-import { createIssuer } from "./issuer.ts";
-import { isTransient, KeyturnError, notKeyturn } from "./keyturn-error.ts";
+import type { Access } from "./access.ts";
+import type { KeyturnError } from "./keyturn-error.ts";
 import type { Credentials, Mode, ModeParts, SignOutOptions } from "./mode.ts";
-import { unreachable } from "./patience.ts";
-import { createPresence, isOver, isRefusal } from "./presence.ts";
-import { type Json, readAccess, readSession } from "./replies.ts";
-import type { Session } from "./session.ts";
-import { joinTabs, type TabMessage } from "./tabs.ts";
+import { readSession, type Session } from "./session.ts";
+import type { TabMessage } from "./tabs.ts";
 
 /** A 401 is asked for again, this often and after such a pause: another tab may just have got a new cookie. */
 const asksMax = 3;
 const askPauseMs = 300;
 const looksMax = 5;
+const withCookie = { credentials: "include" } as const;
 const logoutTriesMax = 2;
-const logoutSeconds = 5;
 const logoutPauseMs = 1000;
 
 /** The session is a cookie that scripts cannot read; here are only access tokens, in memory. */
 export function createCookieMode(parts: ModeParts): Mode {
-  const { settings, runtime, events, closed } = parts;
-  const { issuer: key, lockSeconds } = settings;
-  const issuer = createIssuer({ ...parts, withCookies: true });
-  const access = createAccessKeeper({ runtime, closed, renew });
-  const presence = createPresence(events, access.set);
-  const tabs = joinTabs({ name: `keyturn-cookie:${key}`, runtime, lockSeconds, hear });
+  const { settings, runtime, closed, issuer, access, presence, tools } = parts;
+  const { isOver, isRefusal, isTransient } = tools;
+  const tabs = tools.joinTabs(parts, { name: `keyturn-cookie:${settings.issuer}`, isShared: true, hear });
   // A cookie cannot be taken away from here: while the server has not heard of a sign-out, it is told again.
   let leaving: SignOutOptions | undefined;
 
   function hear({ type, sessionId, reason }: TabMessage): void {
-    const isHere = presence.current()?.sessionId === sessionId;
+    const here = presence.current();
+    const isHere = here !== undefined && here.sessionId === sessionId;
     if (type === "signedOut" && isHere) {
       presence.expectEnd(sessionId, isOver(reason) ? reason : "signed_out");
       presence.see(undefined);
     }
     if (type === "signedIn" && !isHere) {
       // A tab that has not looked yet would take whoever arrives for somebody who was here all the time.
-      if (presence.current() === undefined) presence.see(undefined);
+      if (here === undefined) presence.see(undefined);
       leaving = undefined;
       access.set(undefined);
       access.get().catch(() => {});
     }
   }
 
-  async function askForSession(): Promise<Json> {
+  async function askForSession() {
     for (let asks = 1; ; asks++) {
       try {
-        return await issuer.ask({ path: "/session" });
+        return await issuer.ask(
+          { path: "/session", init: { ...withCookie, method: "GET", headers: {} } },
+          (body) => {
+            const reply = tools.readAccess(body);
+            const session = readSession(body);
+            return reply && session && { reply, session };
+          },
+        );
       } catch (error) {
         // Whoever was never here and has no cookie is just not signed in.
         const isNobody =
@@ -75,34 +76,28 @@ export function createCookieMode(parts: ModeParts): Mode {
       if (leaving !== undefined && !(await tellServer(leaving))) throw presence.signedOut();
       const era = presence.era();
       const sinceMs = runtime.now();
-      let body: Json;
+      let answer: Awaited<ReturnType<typeof askForSession>>;
       try {
-        body = await askForSession();
+        answer = await askForSession();
       } catch (error) {
         if (presence.era() !== era) continue;
         if (isRefusal(error)) conclude(error);
         throw error;
       }
-      const reply = readAccess(body);
-      const session = readSession(body);
-      if (reply === undefined || session === undefined) {
-        throw notKeyturn();
-      }
       // Somebody has signed in or out since it was asked.
       if (presence.era() !== era) continue;
+      const { reply, session } = answer;
       presence.see(session);
-      const fresh = createAccess(reply, sinceMs, runtime.random());
-      access.set(fresh);
-      events.emit("refreshed", { session });
+      const fresh = access.read(reply, sinceMs);
+      presence.refresh(fresh);
       return fresh;
     }
-    throw unreachable();
+    throw tools.unreachable();
   }
 
   async function signIn({ username, password, device = settings.device }: Credentials): Promise<Session> {
     const json = { username, password, mode: "cookie", ...(device !== undefined && { device }) };
-    const session = readSession(await issuer.ask({ path: "/login", json }));
-    if (session === undefined) throw notKeyturn();
+    const session = await issuer.ask({ path: "/login", json, init: withCookie }, readSession);
     leaving = undefined;
     tabs.tell({ type: "signedIn", sessionId: session.sessionId });
     presence.arrive(session);
@@ -113,7 +108,7 @@ export function createCookieMode(parts: ModeParts): Mode {
     const json = options.everywhere ? { everywhere: true } : {};
     for (let tries = 1; ; tries++) {
       try {
-        await issuer.ask({ path: "/logout", json, keepalive: true, withinSeconds: logoutSeconds });
+        await issuer.ask({ path: "/logout", json, init: { ...withCookie, keepalive: true } }, () => true);
       } catch (error) {
         if (!isRefusal(error)) {
           if (tries === logoutTriesMax || !isTransient(error)) return false;
@@ -127,7 +122,7 @@ export function createCookieMode(parts: ModeParts): Mode {
   }
 
   return {
-    access,
+    renew,
     signIn,
     async signOut(options) {
       leaving = options;
@@ -144,10 +139,9 @@ export function createCookieMode(parts: ModeParts): Mode {
       try {
         await access.get();
       } catch (error) {
-        if (!(error instanceof KeyturnError) || error.code !== "signed_out") throw error;
+        if ((error as KeyturnError).code !== "signed_out") throw error;
       }
       return presence.current();
     },
-    close: tabs.close,
   };
 }

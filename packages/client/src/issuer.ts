@@ -1,57 +1,49 @@
 import type { BindingKey } from "./keys.ts";
-import { KeyturnError, notKeyturn, unavailable } from "./keyturn-error.ts";
-import type { ModeParts } from "./mode.ts";
-import type { Proofs } from "./proofs.ts";
+import { KeyturnError, unavailable, unreachable } from "./keyturn-error.ts";
 import { isJson, type Json } from "./replies.ts";
+import { within } from "./within.ts";
+import type { World } from "./world.ts";
 
 /** Keyturn at its address, as the client's own requests see it. */
 export interface Issuer {
   /**
-   * The JSON of a good answer.
+   * What is read in the JSON of a good answer. `read` gives undefined for what is none of Keyturn's.
    *
    * @throws KeyturnError with the server's code; `unavailable` when no answer of Keyturn's came.
    */
-  ask(request: IssuerRequest): Promise<Json>;
+  ask<T>(request: IssuerRequest, read: (body: Json) => T | undefined): Promise<T>;
 }
 
+/** JSON that is sent by POST, unless `init` says otherwise. */
 export interface IssuerRequest {
   readonly path: string;
-  /** Sent by POST; without one it is a GET. */
   readonly json?: Json;
-  readonly headers?: Readonly<Record<string, string>>;
+  /** The same for every try to do the same. */
+  readonly attempt?: string | undefined;
   /** The key to prove, when the session is bound to one. */
   readonly key?: BindingKey | undefined;
-  /** The browser sends it to its end even when the page goes away. */
-  readonly keepalive?: boolean;
-  readonly withinSeconds?: number;
+  /** With `keepalive` the browser sends it to its end even when the page goes away; that is not waited for long. */
+  readonly init?: RequestInit;
 }
 
-export interface IssuerParts extends ModeParts {
-  readonly proofs?: Proofs | undefined;
-  readonly withCookies?: boolean;
-}
-
-const requestSeconds = 15;
-const bytesMax = 65_536;
+const patienceMs = 15_000;
+const partingMs = 5000;
+const charactersMax = 65_536;
 const messageCharactersMax = 300;
 // The nonce of the first answer is taken by the second request; servers may change it at that very moment.
 const noncesMax = 2;
 
-async function readBounded({ body }: Response): Promise<string> {
-  if (!body) return "";
-  const reader = body.getReader();
+/** Undefined when it is no JSON object, or too large for one of Keyturn's. */
+async function readJson({ body }: Response): Promise<Json | undefined> {
+  const reader = body?.getReader();
   const decoder = new TextDecoder();
   let text = "";
-  for (let bytes = 0; ; ) {
-    const { done, value } = await reader.read();
-    if (done) return text + decoder.decode();
-    bytes += value.byteLength;
-    if (bytes > bytesMax) {
-      reader.cancel().catch(() => {});
-      throw new Error("The answer is too large");
-    }
-    text += decoder.decode(value, { stream: true });
+  while (text.length < charactersMax) {
+    const part = await reader?.read();
+    if (part?.value) text += decoder.decode(part.value, { stream: true });
+    else return parse(text);
   }
+  return undefined;
 }
 
 function parse(text: string): Json | undefined {
@@ -63,83 +55,65 @@ function parse(text: string): Json | undefined {
   }
 }
 
-/** The server's sentence, unless something in it looks like a token: an error goes to logs. */
-function sentence({ error_description: text }: Json, fallback: string): string {
-  const isSafe = typeof text === "string" && !/krt_|eyJ/.test(text);
-  return isSafe ? text.slice(0, messageCharactersMax) : fallback;
-}
+/** Undefined for anything that is not one word: what is in it might be a token, and an error goes to logs. */
+const word = (value: unknown) => (typeof value === "string" && /^\w{1,64}$/.test(value) ? value : undefined);
 
 function refusal({ status, headers }: Response, body: Json): KeyturnError {
+  const { error, error_description: text, reason } = body;
   // RFC 9110 §10.2.3 has a date too; to understand it takes a clock that is right.
   const seconds = Number.parseInt(headers.get("retry-after") ?? "", 10);
-  const { error, reason } = body;
+  // The server's sentence, unless something in it looks like a token.
+  const isSafe = typeof text === "string" && !/krt_|eyJ/.test(text);
+  const message = isSafe ? text.slice(0, messageCharactersMax) : `Keyturn answered ${status}`;
   // What speaks in other words is a proxy, a portal, somebody else's error page.
-  const code = typeof error === "string" && /^\w{1,64}$/.test(error) ? error : "unavailable";
-  return new KeyturnError(code, sentence(body, `Keyturn answered ${status}`), {
+  return new KeyturnError(word(error) ?? "unavailable", message, {
     status,
-    reason: typeof reason === "string" && /^\w{1,64}$/.test(reason) ? reason : undefined,
+    reason: word(reason),
     retryAfterSeconds: seconds >= 0 ? seconds : undefined,
   });
 }
 
-export function createIssuer({ settings, runtime, closed, proofs, withCookies }: IssuerParts): Issuer {
-  const { fetch, issuer: url } = settings;
-  async function send(request: IssuerRequest, address: URL): Promise<{ response: Response; text: string }> {
-    const { json, key, headers, keepalive = false, withinSeconds = requestSeconds } = request;
-    const method = json === undefined ? "GET" : "POST";
-    const proof = key && (await proofs?.bind(key).prove({ method, url: address }));
-    const late = new AbortController();
-    const answered = new AbortController();
+export function createIssuer({ settings, runtime, closed, proofs }: World): Issuer {
+  async function ask<T>(request: IssuerRequest, read: (body: Json) => T | undefined, nonces = 0): Promise<T> {
+    const { path, json, key, attempt, init } = request;
+    const url = new URL(settings.issuer + path);
+    const proof = key && (await proofs.prove({ key, method: "POST", url }));
     // Raced, for a `fetch` that does not look at its signal.
-    const giveUp = runtime.sleep(withinSeconds * 1000, answered.signal, closed).then(() => {
-      late.abort();
-      throw new Error(`No answer within ${withinSeconds} seconds`);
+    const answer = await within(
+      (over) => runtime.sleep(init?.keepalive ? partingMs : patienceMs, over, closed),
+      async (signal) => {
+        const response = await settings.fetch(url.href, {
+          method: "POST",
+          headers: {
+            "content-type": "application/json",
+            ...(proof && { dpop: proof }),
+            ...(attempt && { "idempotency-key": attempt }),
+          },
+          body: JSON.stringify(json),
+          // A refresh token goes to this address and to no other.
+          redirect: "manual",
+          signal,
+          ...init,
+        });
+        return { response, body: response.status === 204 ? {} : await readJson(response) };
+      },
+    ).catch((cause) => {
+      throw unreachable(cause);
     });
-    giveUp.catch(() => {});
-    async function exchange() {
-      const response = await fetch(address.href, {
-        method,
-        headers: {
-          accept: "application/json",
-          ...(json && { "content-type": "application/json" }),
-          ...(proof && { dpop: proof }),
-          ...headers,
-        },
-        ...(json && { body: JSON.stringify(json) }),
-        ...(withCookies && { credentials: "include" as const }),
-        // A refresh token goes to this address and to no other.
-        redirect: "manual",
-        keepalive,
-        signal: late.signal,
-      });
-      return { response, text: await readBounded(response) };
+    if (!answer) throw unreachable();
+    const { response, body } = answer;
+    const isNewNonce = proofs.learnNonce(url.origin, response.headers);
+    if (response.ok) {
+      const good = body && read(body);
+      if (good !== undefined) return good;
+      // Something else than Keyturn has spoken.
+      throw unavailable("The answer is not Keyturn's");
     }
-    try {
-      return await Promise.race([exchange(), giveUp]);
-    } catch (cause) {
-      throw unavailable("Keyturn cannot be reached", cause);
-    } finally {
-      answered.abort();
-    }
+    const error = refusal(response, body ?? {});
+    // RFC 9449 §8: the server has told the nonce that it wants.
+    if (isNewNonce && /dpop/.test(error.code) && nonces < noncesMax) return ask(request, read, nonces + 1);
+    throw error;
   }
 
-  return {
-    async ask(request) {
-      const address = new URL(url + request.path);
-      for (let nonces = 0; ; nonces++) {
-        const { response, text } = await send(request, address);
-        const isNewNonce = proofs?.learnNonce(address.origin, response.headers);
-        const body = parse(text);
-        if (response.status === 204) return {};
-        if (response.ok) {
-          if (body !== undefined) return body;
-          throw notKeyturn();
-        }
-        const error = refusal(response, body ?? {});
-        // RFC 9449 §8: the server has told the nonce that it wants.
-        if (request.key && isNewNonce && /dpop/.test(error.code) && nonces < noncesMax) continue;
-        throw error;
-      }
-    },
-  };
+  return { ask: (request, read) => ask(request, read) };
 }

@@ -18,39 +18,31 @@ export interface KeyturnErrorDetails {
  */
 export class KeyturnError extends Error {
   override readonly name = "KeyturnError";
-  readonly code: string;
+  declare readonly code: string;
   /** The HTTP status, when there was an answer. */
-  readonly status: number | undefined;
+  declare readonly status: number | undefined;
   /** The server's `reason`, e.g. `revoked`. */
-  readonly reason: string | undefined;
+  declare readonly reason: string | undefined;
   /** How long the server asks to wait. */
-  readonly retryAfterSeconds: number | undefined;
+  declare readonly retryAfterSeconds: number | undefined;
 
   constructor(code: string, message: string, details: KeyturnErrorDetails = {}) {
     const { status, reason, retryAfterSeconds, cause } = details;
     super(message, { cause });
-    this.code = code;
-    this.status = status;
-    this.reason = reason;
-    this.retryAfterSeconds = retryAfterSeconds;
+    Object.assign(this, { code, status, reason, retryAfterSeconds });
   }
 }
 
-export const unavailable = (message: string, cause?: unknown) =>
-  new KeyturnError("unavailable", message, { cause });
+/** @param cause What a KeyturnError among them says of the server's state is said again. */
+export function unavailable(message: string, cause?: unknown): KeyturnError {
+  const { status, retryAfterSeconds } = (cause ?? {}) as KeyturnErrorDetails;
+  return new KeyturnError("unavailable", message, { status, retryAfterSeconds, cause });
+}
 
-/** For an answer that has not the form that was agreed on: something else than Keyturn has spoken. */
-export const notKeyturn = () => unavailable("The answer is not Keyturn's");
-
-/** A part of the client that is loaded when it is needed, over the same network as everything else. */
-export const load = <T>(importing: Promise<T>): Promise<T> =>
-  importing.catch((cause) => {
-    throw unavailable("A part of the client could not be loaded", cause);
-  });
+export const unreachable = (cause?: unknown) => unavailable("Keyturn cannot be reached", cause);
 
 /** Whether it is worth asking again: nothing was decided, nobody is signed out. */
 export function isTransient(error: unknown): error is KeyturnError {
-  if (!(error instanceof KeyturnError)) return false;
-  const { code, status = 0 } = error;
+  const { code, status = 0 } = error as KeyturnError;
   return code === "unavailable" || status >= 500 || status === 408 || status === 425 || status === 429;
 }

@@ -25,35 +25,25 @@ export interface ClientOptions {
   readonly lockSeconds?: number | undefined;
 }
 
-/** Options with every default filled in. */
-export interface Settings {
+/** Options with their defaults filled in. */
+export interface Settings extends ClientOptions {
   /** Without a slash at its end. It is also the name under which credentials are kept. */
   readonly issuer: string;
   readonly mode: "token" | "cookie";
   readonly storage: CredentialStorage;
   readonly origins: ReadonlySet<string>;
-  readonly device: string | undefined;
-  readonly dpop: boolean;
   readonly fetch: Fetch;
   readonly lockSeconds: number;
 }
 
-const lockSecondsMax = 60;
-
-/** @throws TypeError that names the option, what it got and what it takes. */
-function parseUrl(value: unknown, option: string): URL {
-  const base = (globalThis as { location?: { href: string } }).location?.href;
+/** Undefined when it is no address. */
+export function parseUrl(text: string, base: string | undefined): URL | undefined {
   try {
-    const url = new URL(value as string, base);
-    if (/^https?:$/.test(url.protocol) && url.search === "" && url.hash === "") return url;
+    return new URL(text, base);
   } catch {
-    // Told below.
+    return undefined;
   }
-  throw wrong(option, value, "an http(s) address without a query");
 }
-
-const wrong = (option: string, value: unknown, takes: string) =>
-  new TypeError(`createClient: ${option} takes ${takes}; got ${JSON.stringify(value) ?? String(value)}.`);
 
 /**
  * Fills in the defaults.
@@ -61,22 +51,29 @@ const wrong = (option: string, value: unknown, takes: string) =>
  * @throws TypeError that names the option, what it got and what it takes.
  */
 export function readOptions(options: ClientOptions, pageOrigin: string | undefined): Settings {
-  const { mode = "token", apis = [], device, dpop = true, fetch, lockSeconds = 10 } = options;
-  const issuer = parseUrl(options.issuer, "issuer");
-  if (mode !== "token" && mode !== "cookie") throw wrong("mode", mode, '"token" or "cookie"');
-  if (!(lockSeconds >= 0 && lockSeconds <= lockSecondsMax)) {
-    throw wrong("lockSeconds", lockSeconds, `a number from 0 to ${lockSecondsMax}`);
+  const { mode = "token", apis = [], fetch, lockSeconds = 10 } = options;
+  function check(option: keyof ClientOptions, isRight: boolean | undefined, takes: string): void {
+    const got = JSON.stringify(options[option]);
+    if (!isRight) throw new TypeError(`createClient: ${option} takes ${takes}; got ${got}.`);
   }
-  const origins = new Set([issuer.origin, ...apis.map((api) => parseUrl(api, "apis").origin)]);
+  function readUrl(text: string, option: "issuer" | "apis"): URL {
+    const url = parseUrl(text, (globalThis as { location?: { href: string } }).location?.href);
+    const isRight = url && /^https?:$/.test(url.protocol) && !url.search && !url.hash;
+    check(option, isRight, "http(s) addresses without a query");
+    return url as URL;
+  }
+  const issuer = readUrl(options.issuer, "issuer");
+  check("mode", mode === "token" || mode === "cookie", '"token" or "cookie"');
+  check("lockSeconds", lockSeconds >= 0 && lockSeconds <= 60, "0 to 60");
+  const origins = new Set([issuer.origin, ...apis.map((api) => readUrl(api, "apis").origin)]);
   // A page from a file or in a sandbox has no origin of its own; it says "null".
   if (pageOrigin !== undefined && pageOrigin !== "null") origins.add(pageOrigin);
   return {
+    ...options,
     issuer: issuer.href.replace(/\/+$/, ""),
     mode,
     storage: options.storage ?? ("indexedDB" in globalThis ? indexedDbStorage() : memoryStorage()),
     origins,
-    device,
-    dpop,
     // Looked up at each call: what instruments `fetch` replaces it later.
     fetch: fetch ?? ((input, init) => globalThis.fetch(input, init)),
     lockSeconds,

@@ -10,11 +10,14 @@ export interface Presence {
   era(): number;
   /** Somebody has just signed in here. */
   arrive(session: Session, access?: Access): void;
+  /** A fresh token has come for whoever is here. */
+  refresh(access: Access): void;
   /** What the store, or the cookie, says now. */
   see(session: Session | undefined): void;
   /** The next time that nobody is seen where this session was, it is for this reason. */
   expectEnd(sessionId: string, reason: SignedOutReason): void;
-  isEndExpected(): boolean;
+  /** Whether somebody is here of whom nobody has said that the session ends. */
+  isToStay(): boolean;
   /** What to reject with when nobody is signed in. */
   signedOut(): KeyturnError;
 }
@@ -28,9 +31,10 @@ export const isOver = (reason: string | undefined): reason is OverReason =>
 
 /** The server has refused the refresh token, or the cookie: only a 401 does, with one of these codes. */
 export const isRefusal = (error: unknown): error is KeyturnError =>
-  error instanceof KeyturnError &&
-  error.status === 401 &&
-  /^(?:invalid_refresh_token|invalid_session|missing_session)$/.test(error.code);
+  (error as KeyturnError).status === 401 && /_(?:refresh_token|session)$/.test((error as KeyturnError).code);
+
+/** Listeners are told who it is, and nothing else that a stored record holds. */
+const sessionOf = ({ user, sessionId }: Session): Session => ({ user, sessionId });
 
 export function createPresence(events: Events, setAccess: (access: Access | undefined) => void): Presence {
   // Undefined: nobody has looked yet. Null: nobody is signed in.
@@ -39,38 +43,41 @@ export function createPresence(events: Events, setAccess: (access: Access | unde
   let end: { readonly sessionId: string; readonly reason: SignedOutReason } | undefined;
   let lastReason: SignedOutReason | undefined;
 
-  function change(session: Session | undefined, access?: Access): void {
-    who = session ?? null;
-    era++;
-    setAccess(access);
+  function tell(event: "signedIn" | "refreshed"): void {
+    events.emit(event, { session: who as Session });
   }
 
   return {
     current: () => who ?? undefined,
     era: () => era,
     arrive(session, access) {
-      change(session, access);
-      events.emit("signedIn", { session });
+      who = session;
+      era++;
+      setAccess(access);
+      tell("signedIn");
+    },
+    refresh(access) {
+      setAccess(access);
+      tell("refreshed");
     },
     see(session) {
       const before = who;
-      if (before?.sessionId === session?.sessionId) {
-        who = session ?? null;
-        return;
-      }
-      change(session);
-      if (session === undefined) {
-        lastReason = end !== undefined && end.sessionId === before?.sessionId ? end.reason : "missing";
+      who = session ? sessionOf(session) : null;
+      if (before?.sessionId === session?.sessionId) return;
+      era++;
+      setAccess(undefined);
+      if (who === null) {
+        lastReason = end && end.sessionId === before?.sessionId ? end.reason : "missing";
         events.emit("signedOut", { reason: lastReason });
       } else if (before !== undefined) {
         // Whoever is found by the first look has been here all the time: that is no event.
-        events.emit("signedIn", { session });
+        tell("signedIn");
       }
     },
     expectEnd(sessionId, reason) {
       end = { sessionId, reason };
     },
-    isEndExpected: () => end !== undefined && end.sessionId === who?.sessionId,
+    isToStay: () => who != null && end?.sessionId !== who.sessionId,
     signedOut: () => new KeyturnError("signed_out", "Nobody is signed in", { reason: lastReason }),
   };
 }

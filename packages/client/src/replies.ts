@@ -1,5 +1,3 @@
-import type { Session, User } from "./session.ts";
-
 /** Replies come over a network: what has not the shape that was agreed on is none of Keyturn's. */
 
 export type Json = Readonly<Record<string, unknown>>;
@@ -13,8 +11,10 @@ export interface AccessReply {
   readonly sessionId: string;
 }
 
-export interface TokenReply extends AccessReply {
+export interface TokenReply {
   readonly refreshToken: string;
+  /** What other tabs may hear of it. */
+  readonly access: AccessReply;
 }
 
 // A token that claims to live longer is refreshed after a day all the same.
@@ -37,10 +37,5 @@ export function readAccess(value: unknown): AccessReply | undefined {
 export function readTokens(body: Json): TokenReply | undefined {
   const { refreshToken } = body;
   const access = readAccess(body);
-  return access && isToken(refreshToken) ? { ...access, refreshToken } : undefined;
-}
-
-export function readSession({ user, sessionId }: Json): Session | undefined {
-  if (!isJson(user) || typeof user.id !== "string" || typeof user.username !== "string") return undefined;
-  return typeof sessionId === "string" ? { user: user as unknown as User, sessionId } : undefined;
+  return access && isToken(refreshToken) ? { refreshToken, access } : undefined;
 }

@@ -32,8 +32,8 @@ export interface Runtime {
   readonly pageOrigin: string | undefined;
   /** What relative addresses are relative to. */
   readonly pageUrl: string | undefined;
-  /** Calls the listener when the network is back, or the page is in sight again; the answer stops it. */
-  onWake(event: "online" | "visibilitychange", listener: () => void): () => void;
+  /** Calls the listener when the network is back, or the page is in sight again, until it is stopped. */
+  onWake(event: "online" | "visibilitychange", listener: () => void, stopped: AbortSignal): void;
 }
 
 function sleep(milliseconds: number, ...signals: readonly AbortSignal[]): Promise<void> {
@@ -56,7 +56,6 @@ interface Page {
   readonly navigator?: { readonly locks?: unknown };
   readonly document?: Partial<EventTarget> & { readonly baseURI?: string };
   readonly addEventListener?: EventTarget["addEventListener"];
-  readonly removeEventListener?: EventTarget["removeEventListener"];
 }
 
 /** This page, worker or process. */
@@ -66,12 +65,12 @@ export function findRuntime(): Runtime {
     now: () => performance.now(),
     originMs: performance.timeOrigin,
     sleep,
-    random: () => (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32,
+    random: Math.random,
     // Undefined on pages that came over plain http.
     subtle: globalThis.crypto?.subtle as Subtle | undefined,
     locks: page.navigator?.locks as Locks | undefined,
     openChannel(name) {
-      if (typeof BroadcastChannel !== "function") return undefined;
+      if (!("BroadcastChannel" in page)) return undefined;
       const channel = new BroadcastChannel(name);
       // In Node an open channel would keep the process alive.
       (channel as { unref?: () => void }).unref?.();
@@ -79,10 +78,9 @@ export function findRuntime(): Runtime {
     },
     pageOrigin: page.location?.origin,
     pageUrl: page.document?.baseURI ?? page.location?.href,
-    onWake(event, listener) {
+    onWake(event, listener, signal) {
       const target = event === "online" ? page : page.document;
-      target?.addEventListener?.(event, listener);
-      return () => target?.removeEventListener?.(event, listener);
+      target?.addEventListener?.(event, listener, { signal });
     },
   };
 }

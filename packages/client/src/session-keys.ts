@@ -1,5 +1,5 @@
 import type { StoredCredentials } from "./credential-storage.ts";
-import { es256, hmac, type JsonKey, type KeptKey, type Subtle } from "./keys.ts";
+import type { JsonKey, KeptKey, Subtle } from "./keys.ts";
 
 /** What is made at sign-in and stays on this device. */
 export type SessionKeys = Pick<StoredCredentials, "deviceKey" | "dpop">;
@@ -9,6 +9,11 @@ export interface KeyMaker {
   /** False: whatever script runs in the page can use the keys, and cannot read them. */
   readonly extractable: boolean;
 }
+
+/** Of the device key, HMAC-SHA-256. */
+const hmac = { name: "HMAC", hash: "SHA-256", length: 256 };
+/** Of the key that a session is bound to: ES256, as RFC 7518 §3.4 has it. */
+const es256 = { name: "ECDSA", namedCurve: "P-256" };
 
 export async function makeKeys({ subtle, extractable }: KeyMaker, isBound: boolean): Promise<SessionKeys> {
   const kept = async (key: Parameters<Subtle["exportKey"]>[1]): Promise<KeptKey> =>

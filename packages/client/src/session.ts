@@ -15,3 +15,11 @@ export interface Session {
   readonly user: User;
   readonly sessionId: string;
 }
+
+/** The session in a reply of the server; undefined when there is none. */
+export function readSession({ user, sessionId }: Readonly<Record<string, unknown>>): Session | undefined {
+  const { id, username } = (user ?? {}) as Partial<User>;
+  if (typeof id !== "string" || typeof username !== "string" || typeof sessionId !== "string")
+    return undefined;
+  return { user: user as User, sessionId };
+}

@@ -1,5 +1,5 @@
 import { type AccessReply, isJson, readAccess } from "./replies.ts";
-import type { Runtime } from "./runtime.ts";
+import type { World } from "./world.ts";
 
 /** What tabs tell one another. It is a hint: whoever hears it reads the store. */
 export interface TabMessage {
@@ -16,63 +16,46 @@ export interface Tabs {
   /** Runs while no other tab does, or after having waited long enough for that. */
   alone<T>(work: () => Promise<T>): Promise<T>;
   tell(message: TabMessage): void;
-  close(): void;
 }
 
 export interface TabsParts {
   readonly name: string;
-  readonly runtime: Runtime;
-  readonly lockSeconds: number;
+  /** False: this client shares its credentials with nobody. */
+  readonly isShared: boolean;
   readonly hear: (message: TabMessage) => void;
 }
 
-/** A client that shares its credentials with nobody. */
-export const noTabs: Tabs = { alone: (work) => work(), tell() {}, close() {} };
-
-/** Other scripts of the page can post into the channel too, and so can another version of this one. */
-function readMessage(data: unknown): TabMessage | undefined {
-  if (!isJson(data) || typeof data.type !== "string" || typeof data.sessionId !== "string") return undefined;
-  const { type, sessionId, reason } = data;
-  const access = readAccess(data.access);
-  return {
-    type: type as TabMessage["type"],
-    sessionId,
-    reason: typeof reason === "string" ? reason : undefined,
-    access: access?.sessionId === sessionId ? access : undefined,
-  };
-}
-
-export function joinTabs({ name, runtime, lockSeconds, hear }: TabsParts): Tabs {
-  const channel = runtime.openChannel(name);
-  if (channel !== undefined) {
+export function joinTabs(world: World, { name, isShared, hear }: TabsParts): Tabs {
+  const { settings, runtime, closed } = world;
+  // A mode may be loaded when the client is closed already.
+  const channel = isShared && !closed.aborted ? runtime.openChannel(name) : undefined;
+  const locks = isShared ? runtime.locks : undefined;
+  if (channel) {
+    closed.addEventListener("abort", () => channel.close());
+    // Other scripts of the page can post into it too, and so can another version of this one: a token is used only in
+    // the right form, and the rest is no more than compared with what is known here.
     channel.onmessage = ({ data }) => {
-      const message = readMessage(data);
-      if (message !== undefined) hear(message);
+      if (isJson(data)) hear({ ...data, access: readAccess(data.access) } as TabMessage);
     };
   }
 
   async function alone<T>(work: () => Promise<T>): Promise<T> {
-    const { locks } = runtime;
-    if (locks === undefined) return work();
+    if (!locks) return work();
+    const waiting = new AbortController();
+    const stopWaiting = () => waiting.abort();
     let working: Promise<T> | undefined;
     const start = () => {
+      stopWaiting();
       working ??= work();
       return working;
     };
-    const late = new AbortController();
-    const granted = new AbortController();
-    void runtime.sleep(lockSeconds * 1000, granted.signal).then(() => late.abort());
+    void runtime.sleep(settings.lockSeconds * 1000, waiting.signal).then(stopWaiting);
     try {
-      return await locks.request(name, { signal: late.signal }, () => {
-        granted.abort();
-        return start();
-      });
+      return await locks.request(name, { signal: waiting.signal }, start);
     } catch {
       // Not in time, or not at all (a frozen tab holds it; a page without an origin has none). The lock spares
       // requests; it is the server that makes all come to one end. What `work` itself threw is thrown again here.
       return start();
-    } finally {
-      granted.abort();
     }
   }
 
@@ -85,6 +68,5 @@ export function joinTabs({ name, runtime, lockSeconds, hear }: TabsParts): Tabs 
         // A closed channel. The others read the store when they need it.
       }
     },
-    close: () => channel?.close(),
   };
 }

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { type Client, createClientWith } from "./client.ts";
 // Loaded before, so that no test waits for it.
 import "./cookie-mode.ts";
-import "./token-mode.ts";
+import "./json-keys.ts";
+import "./signing.ts";
 import type { CredentialStorage } from "./credential-storage.ts";
 import type { ClientEvents } from "./events.ts";
 import { memoryStorage } from "./memory-storage.ts";
@@ -162,10 +163,10 @@ export function createWorld() {
         subtle: timeline.watch(crypto.subtle),
         locks,
         openChannel: hub.open,
-        onWake(event, listener) {
+        onWake(event, listener, stopped) {
           const all = world.wakers.get(event) ?? new Set();
           world.wakers.set(event, all.add(listener));
-          return () => void all.delete(listener);
+          stopped.addEventListener("abort", () => all.delete(listener));
         },
         ...internals,
       },

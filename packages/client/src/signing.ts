@@ -1,0 +1,99 @@
+import type { StoredCredentials } from "./credential-storage.ts";
+import type { Credentials, ModeParts } from "./mode.ts";
+import type { TokenReply } from "./replies.ts";
+import { readSession, type Session } from "./session.ts";
+import { makeKeys, type SessionKeys } from "./session-keys.ts";
+import type { Tabs } from "./tabs.ts";
+import type { Vault } from "./vault.ts";
+
+/** Signing in and out in token mode. Loaded when somebody does: a page sees it once in many visits. */
+export interface Signing {
+  /** @throws KeyturnError as `Issuer.ask`; nothing is changed then. */
+  signIn(credentials: Credentials): Promise<Session>;
+  /** Ends the session; whether the server knows that it is over. */
+  tellServer(record: StoredCredentials, everywhere?: boolean): Promise<boolean>;
+}
+
+export interface SigningParts extends ModeParts {
+  readonly tabs: Tabs;
+  readonly vault: Vault;
+  look(): Promise<unknown>;
+  refresh(record: StoredCredentials): Promise<TokenReply>;
+}
+
+/** How often a change by others is followed. */
+const looksMax = 10;
+const logoutTriesMax = 3;
+const logoutPauseMs = 1000;
+
+export function createSigning(parts: SigningParts): Signing {
+  const { settings, runtime, closed, issuer, presence, tabs, vault, tools } = parts;
+  const { isOver, isRefusal, isTransient, readTokens } = tools;
+  const { subtle } = runtime;
+
+  async function login({ username, password, device = settings.device }: Credentials) {
+    const maker = subtle && { subtle, extractable: !settings.storage.keepsKeys };
+    const { deviceKey, dpop }: SessionKeys = maker ? await makeKeys(maker, settings.dpop ?? true) : {};
+    const json = { username, password, ...(device !== undefined && { device }) };
+    return issuer.ask({ path: "/login", json, key: dpop }, (body) => {
+      const reply = readTokens(body);
+      const session = readSession(body);
+      if (reply === undefined || session === undefined) return undefined;
+      const record = {
+        ...session,
+        refreshToken: reply.refreshToken,
+        ...(deviceKey && { deviceKey }),
+        // "Bearer" speaks of the access token only: the refresh token of a session that began with a proof is bound.
+        ...(dpop && { dpop }),
+      };
+      return { record, session, access: reply.access };
+    });
+  }
+
+  /** Puts the record in the place of whatever is there, which it gives back. */
+  async function place(record: StoredCredentials): Promise<StoredCredentials | undefined> {
+    for (let looks = 0; looks < looksMax; looks++) {
+      const old = await vault.read().catch(vault.last);
+      if (await vault.replace(old?.refreshToken, record)) return old;
+    }
+    throw tools.unreachable();
+  }
+
+  async function tellServer(record: StoredCredentials, everywhere = false): Promise<boolean> {
+    let { refreshToken } = record;
+    let isOld = false;
+    for (let tries = 1; ; tries++) {
+      try {
+        if (isOld) ({ refreshToken } = await parts.refresh(record));
+        const json = { refreshToken, ...(everywhere && { everywhere }) };
+        return await issuer.ask({ path: "/logout", json, init: { keepalive: true } }, () => true);
+      } catch (error) {
+        const reason = isRefusal(error) ? error.reason : undefined;
+        if (isOver(reason)) return true;
+        // The reply to the last turn was lost, or is under way: only a living token ends the other sessions.
+        isOld = reason === "superseded";
+        if (tries === logoutTriesMax || !(isOld || isTransient(error))) return false;
+        if (!isOld) await runtime.sleep(logoutPauseMs, closed);
+      }
+    }
+  }
+
+  return {
+    async signIn(credentials) {
+      // A storage that refuses to be used says so before a password is sent.
+      await parts.look().catch((error) => {
+        if (!isTransient(error)) throw error;
+      });
+      const sinceMs = runtime.now();
+      const { record, session, access } = await login(credentials);
+      const { sessionId } = session;
+      const old = await place(record);
+      tabs.tell({ type: "signedIn", sessionId, access });
+      presence.arrive(session, parts.access.read(access, sinceMs, record.dpop));
+      // Nobody holds that session any more; it need not stand in the list of devices.
+      if (old !== undefined && old.sessionId !== sessionId) void tellServer(old);
+      return session;
+    },
+    tellServer,
+  };
+}
