@@ -78,6 +78,7 @@ export function createTestIssuer(nowMs: () => number) {
       return session;
     },
     handle,
+    thumbprint,
   };
 
   const refreshToken = ({ id, generation }: TestSession) => `krt_${id}.${generation}`;
