@@ -137,7 +137,12 @@ test("a database that drops every connection is asked again: at worst a 503, nev
   for (const reply of replies) {
     if (reply.status !== 200) assertRefusal(reply, { status: 503, error: "unavailable" });
   }
-  const { json, status } = await server.call("/refresh", { json: { refreshToken } });
+  // A connection that waits in the pool may have been dropped too: whoever meets it first is told to come again.
+  let last = await server.call("/refresh", { json: { refreshToken } });
+  for (let tries = 0; last.status === 503 && tries < 20; tries++) {
+    last = await server.call("/refresh", { json: { refreshToken } });
+  }
+  const { json, status } = last;
   assert.equal(status, 200);
   const successors = new Set<unknown>(replies.flatMap((reply) => reply.json.refreshToken ?? []));
   assert.deepEqual([...successors.add(json.refreshToken)], [json.refreshToken]);

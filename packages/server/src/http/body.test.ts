@@ -5,7 +5,14 @@ import fc from "fast-check";
 import { z } from "zod";
 import { refusals } from "../errors.ts";
 import { limits } from "../primitives/limits.ts";
-import { assertRefusal, exchange, startTestServer, type TestServer, type Tokens } from "../test-server.ts";
+import {
+  assertRefusal,
+  type Call,
+  exchange,
+  startTestServer,
+  type TestServer,
+  type Tokens,
+} from "../test-server.ts";
 import { hasRepeatedMember } from "./body.ts";
 
 /** Every endpoint that takes a body, with one that it would accept: each test spoils it in one way. */
@@ -18,6 +25,11 @@ const accepted = (): Record<string, Record<string, unknown>> => ({
   "/login": { username: "alice", password: "correct horse battery", device: "Phone", mode: "token" },
   "/refresh": { refreshToken: tokens.refreshToken },
   "/logout": { refreshToken: tokens.refreshToken, everywhere: true },
+  "/password": {
+    currentPassword: "correct horse battery",
+    newPassword: "a longer one than before",
+    endOtherSessions: true,
+  },
   "/register": { username: "new", password: "a long enough one", email: "new@example.com", name: "New" },
 });
 
@@ -32,8 +44,14 @@ beforeEach(async () => {
 afterEach(async () => assert.equal(await server.rows(), rows, "whatever is sent here, nothing may change"));
 after(() => server.close());
 
-const send = (path: string, body: string | Uint8Array<ArrayBuffer>, headers: Record<string, string> = json) =>
-  server.call(path, { body, headers });
+/** With an access token where only users may call: a stranger's body is not read there. */
+const tokenFor = (path: string) => {
+  const forUsers = server.app.endpoints.some((row) => row.path === path && row.access === "user");
+  return forUsers ? tokens.accessToken : undefined;
+};
+
+const send = (path: string, body: NonNullable<Call["body"]>, headers: Record<string, string> = json) =>
+  server.call(path, { body, headers, token: tokenFor(path) });
 
 test("every endpoint that takes a body is in these tests", () => {
   const withBody = server.app.endpoints.filter(({ body }) => body !== undefined).map(({ path }) => path);
@@ -145,7 +163,7 @@ test("RFC 8259 §8.1: only UTF-8 is taken, without a byte order mark and without
     for (const body of bodies) {
       assertRefusal(await send(path, body), { status: 400, error: "invalid_json" });
       const stream = new Blob([body]).stream();
-      assertRefusal(await server.call(path, { body: stream, headers: json }), {
+      assertRefusal(await send(path, stream), {
         status: 400,
         error: "invalid_json",
       });
@@ -202,7 +220,7 @@ test("ASVS V4.1.1: only application/json is read: a page cannot post it without 
       const reply = await send(path, JSON.stringify(good), { "content-type": type });
       assertRefusal(reply, { status: 415, error: "unsupported_media_type" });
     }
-    const untyped = await server.call(path, { body: Buffer.from(JSON.stringify(good)) });
+    const untyped = await send(path, Buffer.from(JSON.stringify(good)), {});
     assertRefusal(untyped, { status: 415, error: "unsupported_media_type" });
   }
 });
@@ -239,19 +257,22 @@ test("RFC 9110 §15.5.14: a byte more than the bound is refused, with and withou
     const refused = { status: 413, error: "body_too_large" };
     assertRefusal(await send(path, large), refused);
     const stream = new Blob([large]).stream();
-    assertRefusal(await server.call(path, { body: stream, headers: json }), refused);
+    assertRefusal(await send(path, stream), refused);
     // As many characters as are allowed, but more bytes.
     const wide = Buffer.from(`{"refreshToken":"${"é".repeat(limits.bodyBytesMax / 2)}"}`);
     assertRefusal(await send(path, wide), refused);
-    assertRefusal(await server.call(path, { body: new Blob([wide]).stream(), headers: json }), refused);
+    assertRefusal(await send(path, new Blob([wide]).stream()), refused);
   }
   const whole = JSON.stringify({ username: "nobody", password: "x" });
   const full = whole + " ".repeat(limits.bodyBytesMax - whole.length);
   assertRefusal(await send("/login", full), { status: 401, error: "invalid_credentials" });
 });
 
-const head = (path: string, fields: string) =>
-  `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n${fields}\r\n`;
+function head(path: string, fields: string): string {
+  const token = tokenFor(path);
+  const authorization = token === undefined ? "" : `Authorization: Bearer ${token}\r\n`;
+  return `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n${authorization}Content-Type: application/json\r\n${fields}\r\n`;
+}
 
 test("a Content-Length that promises a gigabyte is refused before a byte of it is read", async () => {
   for (const path of Object.keys(accepted())) {
