@@ -197,7 +197,7 @@ export async function freePort(): Promise<number> {
 
 /** DESIGN §9: no secret, token or password in a log. */
 function assertNoSecretIn(log: string): void {
-  const found = /\b(?:krt|kts)_[\w-]{8}|\beyJ[\w-]{8,}\.[\w-]|(?:Bearer|Basic) [\w-]{8}/.exec(log);
+  const found = /\b(?:krt|kts|kss)_[\w-]{8}|\beyJ[\w-]{8,}\.[\w-]|(?:Bearer|Basic) [\w-]{8}/.exec(log);
   assert.equal(
     found,
     null,

@@ -10,7 +10,9 @@ This is a new server. Its first user, shown this once:
     username  ${user.username}
     password  ${password}
 
-Sign in, ask who you are, refresh, list your devices (copy into a shell):
+In a browser: ${issuer}/sign-in
+
+Or sign in, ask who you are, refresh, list your devices (copy into a shell):
 
     TOKENS=$(curl -s ${issuer}/login -H 'Content-Type: application/json' -d '${credentials}')
     ACCESS=$(printf %s "$TOKENS" | ${field("accessToken")})
