@@ -32,6 +32,15 @@ interface Dependencies {
   readonly key: KeyObject;
 }
 
+/** Rolls a transaction back; it never leaves this file. */
+class NotTaken extends Error {
+  readonly bucket: Bucket;
+  constructor(bucket: Bucket) {
+    super("A bucket holds none");
+    this.bucket = bucket;
+  }
+}
+
 const ID_BYTES = 16;
 const ROWS_PER_DELETE = 1000;
 
@@ -89,15 +98,29 @@ export function createRateLimits({ database, clock, key }: Dependencies) {
     const now = clock.now();
     const seen = await longestWait(buckets, now);
     if (!seen.allowed) return seen;
-    const results = await database.batch(buckets.map((bucket) => takeStatement(bucket, now)));
-    const taken = buckets.filter((_, index) => results[index]?.changes === 1);
-    if (taken.length === buckets.length) return { allowed: true };
-    // Others were first since we looked. What was taken in vain goes back: the attempt does not take place.
-    if (taken.length > 0) await database.batch(refundStatements(taken));
-    const refused = buckets.filter((bucket) => !taken.includes(bucket));
-    const waiting = await longestWait(refused, now);
-    const [first] = refused;
-    return waiting.allowed && first ? { allowed: false, retryAfterSeconds: 1, bucket: first } : waiting;
+    const refused = await take(buckets, now);
+    if (refused === undefined) return { allowed: true };
+    // Others were first since we looked.
+    const waiting = await longestWait(buckets, now);
+    return waiting.allowed ? { allowed: false, retryAfterSeconds: 1, bucket: refused } : waiting;
+  }
+
+  /**
+   * Takes one from each in one transaction, which is rolled back at the first that has none: what an attempt takes in
+   * vain must not be missing to others for a moment. Gives back that one; undefined when all were taken.
+   */
+  async function take(buckets: readonly Bucket[], now: number): Promise<Bucket | undefined> {
+    try {
+      await database.transaction(async (tx) => {
+        for (const bucket of buckets) {
+          if ((await tx.run(takeStatement(bucket, now))) === 0) throw new NotTaken(bucket);
+        }
+      });
+      return undefined;
+    } catch (error) {
+      if (error instanceof NotTaken) return error.bucket;
+      throw error;
+    }
   }
 
   return {
