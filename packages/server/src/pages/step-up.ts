@@ -91,7 +91,14 @@ ${postForm({ action, token }, fields)}
   }
 
   const strangersGoTo = () => view.url("/sign-in", { return_to: view.url("/step-up") });
-  const base = { access: "person", path: "/step-up", hasScript: true, strangersGoTo } as const;
+  const base = {
+    access: "person",
+    path: "/step-up",
+    hasScript: true,
+    // POST /step-up of the API has the same address.
+    besideEndpoint: true,
+    strangersGoTo,
+  } as const;
   return [
     {
       ...base,
