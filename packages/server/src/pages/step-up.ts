@@ -1,5 +1,5 @@
 import type { BrowserSessions } from "../http/browser-sessions.ts";
-import type { Page, PageAnswer, PersonRequest } from "../http/page.ts";
+import type { Page, PageAnswer, PageRequest, PersonRequest } from "../http/page.ts";
 import { unreachable } from "../primitives/assert.ts";
 import type { Factors } from "../users/factors/factors.ts";
 import {
@@ -26,7 +26,7 @@ interface Parts {
 /** GET and POST /step-up: somebody who is signed in proves it again, and goes on. */
 export function stepUpPages({ view, factors, browserSessions }: Parts): Page[] {
   const words = texts.factors.stepUp;
-  const returnToOf = (request: PersonRequest) =>
+  const returnToOf = (request: PageRequest) =>
     returnPath(request.field("return_to") || request.query.return_to);
 
   async function form(request: PersonRequest, problems: FieldProblems): Promise<string> {
@@ -90,7 +90,9 @@ ${postForm({ action, token }, fields)}
     }
   }
 
-  const strangersGoTo = () => view.url("/sign-in", { return_to: view.url("/step-up") });
+  // Who signs in now has just proven it.
+  const strangersGoTo = (request: PageRequest) =>
+    view.url("/sign-in", { return_to: returnToOf(request) ?? view.url("/account") });
   const base = {
     access: "person",
     path: "/step-up",

@@ -8,7 +8,7 @@ const POLICY =
 
 /** Of pages that have the script of passkeys. */
 const POLICY_WITH_SCRIPT = `${POLICY}; script-src 'self'; connect-src 'self'`;
-const SCRIPT = /\n<script src="\/assets\/keyturn-[0-9a-f]+\.js" defer><\/script>/;
+const SCRIPT = /\n<script src="[^"]*\/assets\/keyturn-[0-9a-f]+\.js" defer><\/script>/;
 
 export const PASSWORD = "correct horse battery";
 
