@@ -75,6 +75,12 @@ export const refusals = {
       "That does not prove who you are. Send the password, with a code if you have a second factor, or a passkey.",
     source: "RFC 9470 §4",
   },
+  step_up_required: {
+    status: 403,
+    sentence:
+      "This needs a proof of the last 15 minutes, of both factors: POST /step-up, then send it again.",
+    source: "RFC 9470 §3",
+  },
   too_many_attempts: {
     status: 429,
     sentence: "Too many attempts. Wait as long as Retry-After says, then try again.",

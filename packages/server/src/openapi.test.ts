@@ -143,6 +143,7 @@ function provocations(): Provoked {
     wrong_code: "account-api/second-factor.test.ts: needs a ticket",
     invalid_passkey: () => server.call("/login/passkey", { json: { passkey: noPasskey } }),
     wrong_proof: "account-api/second-factor.test.ts: needs a session",
+    step_up_required: "account-api/second-factor.test.ts: needs a user with a second factor",
     too_many_attempts: "account-api/login.test.ts: needs eleven attempts",
     missing_token: () => server.call("/me"),
     invalid_token: () => server.call("/me", { token: "x" }),

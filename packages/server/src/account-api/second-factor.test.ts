@@ -329,3 +329,29 @@ test("step-up: of 20 at once with one code, one is proven", async () => {
   );
   assert.equal(replies.filter(({ status }) => status === 200).length, 1);
 });
+
+test("RFC 9470: an API that asks for a recent sign-in is satisfied by a step-up", async () => {
+  const { json } = await login();
+  clock.pass(301);
+  const verify = (token: unknown) => server.app.guard.verify(String(token), { maxAuthAgeSeconds: 300 });
+  const refreshed = await server.call("/refresh", { json: { refreshToken: json.refreshToken } });
+  assert.equal((await verify(refreshed.json.accessToken)).ok, false, "a refresh is no sign-in");
+  const token = String(refreshed.json.accessToken);
+  const proven = await server.call("/step-up", { token, json: { password: PASSWORD } });
+  assert.equal((await verify(proven.json.accessToken)).ok, true);
+});
+
+test("who has a second factor changes the password only after a proof of both, however right the password is", async () => {
+  const { json } = await login();
+  const totp = await addTotp(server, user);
+  clock.pass(60);
+  const token = String(json.accessToken);
+  const change = { currentPassword: PASSWORD, newPassword: "another horse battery" };
+  server.secrets.add(change.newPassword);
+  assertRefusal(await server.call("/password", { token, json: change }), {
+    status: 403,
+    error: "step_up_required",
+  });
+  await server.call("/step-up", { token, json: { password: PASSWORD, code: await totp.code(60) } });
+  assert.equal((await server.call("/password", { token, json: change })).status, 200);
+});

@@ -115,8 +115,6 @@ export const factorTexts = {
   },
 } as const;
 
-export type FactorNotice = keyof typeof factorTexts.notices;
-
 /** The sentences of events, by who did it. */
 export function factorEvents() {
   const byOperator: Readonly<Record<string, string>> = factorTexts.eventsByOperator;

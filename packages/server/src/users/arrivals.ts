@@ -52,7 +52,7 @@ type ArriveOptions = Pick<StartOptions, "also" | "onlyIf" | "follows">;
 export type FactorPolicy = Pick<Settings, "secondFactor" | "secondFactorRoles">;
 
 /** Whether the operator asks a second factor of this user. */
-export function mustHaveSecond(user: Pick<User, "roles">, policy: FactorPolicy): boolean {
+function mustHaveSecond(user: Pick<User, "roles">, policy: FactorPolicy): boolean {
   switch (policy.secondFactor) {
     case "optional":
       return false;

@@ -26,7 +26,6 @@ export interface TotpRow {
 
 export const anyway: Sql = sql`1 = 1`;
 export const both = (one: Sql, other: Sql): Sql => sql`(${one}) AND (${other})`;
-export const not = (one: Sql): Sql => sql`NOT (${one})`;
 /** One row when it is so, none otherwise: for a look under a lock. */
 export const selectWhether = (condition: Sql): Sql => sql`SELECT 1 AS yes WHERE ${condition}`;
 

@@ -174,6 +174,15 @@ export function createStepUp(dependencies: Dependencies) {
       return judged.outcome === "right" ? renew(request, judged.proof) : judged;
     },
 
+    /**
+     * Whether a change of password needs a proof first. It asks for the password anyway; of who has a second factor,
+     * whoever knows the password and sits at an old session must not get further.
+     */
+    async isNeededForPassword(session: Session): Promise<boolean> {
+      const owned = await ownedBy(session.userId);
+      return owned.hasSecond && !this.isRecent(session, owned);
+    },
+
     /** Whether the session's last proof is fresh enough, and as strong as its user can give one, for a sensitive act. */
     isRecent(session: Session, owned: Pick<OwnedFactors, "hasSecond">): boolean {
       const age = clock.now() - session.createdAt;

@@ -33,8 +33,6 @@ function cbor(value: number | string | Uint8Array | ReadonlyMap<number | string,
   return Buffer.concat([head(5, value.size), ...parts]);
 }
 
-export type TestAuthenticator = ReturnType<typeof createTestAuthenticator>;
-
 export function createTestAuthenticator({
   issuer,
   isSyncable = false,
