@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
 import { startTestServer, stoppedClock, type TestServer } from "../test-server.ts";
+import { createTestAuthenticator } from "../users/factors/test-authenticator.ts";
 import { addPasskey, addTotp, codeAt } from "../users/factors/test-factors.ts";
 import type { User } from "../users/user.ts";
 import { formOf, PASSWORD, readable, testBrowser } from "./test-browser.ts";
@@ -240,5 +241,60 @@ test("operator policy over the API: an enrolment ticket sets an app up, and is o
   assert.equal(
     (await strict.call("/login/enrolment", { json: { ticket: thief } })).json.error,
     "invalid_ticket",
+  );
+});
+
+test("the sign-in page takes a passkey by a form, of this browser only, and leads on", async () => {
+  const { authenticator } = await addPasskey(server, user);
+  const browser = testBrowser(server);
+  const page = await browser.open("/sign-in?return_to=/there");
+  const cookie = [...browser.cookies].map(([name, value]) => `${name}=${value}`).join("; ");
+  const challengeFor = async (headers: Record<string, string>) => {
+    const { json } = await server.call("/passkeys/challenge", { method: "POST", headers });
+    return (json as unknown as { options: { challenge: string } }).options.challenge;
+  };
+  for (const passkey of ["", "x", "null", "{}", '{"id":"x","response":{}}', "x".repeat(13_000)]) {
+    const reply = await browser.submit(page, "/sign-in/passkey", { passkey });
+    assert.equal(reply.headers.get("location"), "/sign-in?problem=passkey&return_to=%2Fthere");
+  }
+  assert.match(readable(await browser.open("/sign-in?problem=passkey")), /That did not work/);
+  const elsewhere = authenticator.get({ challenge: await challengeFor({}) });
+  const refused = await browser.submit(page, "/sign-in/passkey", { passkey: JSON.stringify(elsewhere) });
+  assert.match(refused.headers.get("location") ?? "", /problem=passkey/);
+  const passkey = JSON.stringify(authenticator.get({ challenge: await challengeFor({ cookie }) }));
+  const reply = await browser.submit(page, "/sign-in/passkey", { passkey });
+  assert.equal(reply.headers.get("location"), "/there");
+  assert.equal((await browser.open("/account")).status, 200);
+});
+
+test("a passkey is added, lost, and its owner comes back by a recovery code: the audit log tells the story", async () => {
+  const first = testBrowser(server);
+  await first.signIn(user.username);
+  const page = await first.open("/account/factors");
+  const options = /data-options="([^"]*)"/.exec(page.text)?.[1]?.replaceAll("&quot;", '"') ?? "";
+  const authenticator = createTestAuthenticator({ issuer: server.issuer });
+  const passkey = JSON.stringify(authenticator.create({ challenge: JSON.parse(options).challenge }));
+  const shown = await first.submit(page, "/account/factors/passkeys", { passkey, name: "phone" });
+  const codes = codesOn(shown.text);
+  for (const code of codes) server.secrets.add(code ?? "");
+
+  const browser = testBrowser(server);
+  const second = await browser.follow(await browser.signIn(user.username));
+  await browser.submit(second, "/sign-in/second-factor", { code: codes[3] ?? "" });
+  await browser.submit(await browser.open("/account/factors"), "/account/factors/passkeys/remove");
+  await testBrowser(server).signIn(user.username);
+  const told = (await server.app.audit.list({ userId: user.id })).reverse();
+  assert.deepEqual(
+    told.map(({ type, actor }) => `${actor} ${type}`),
+    [
+      "operator user.added",
+      "user session.started",
+      "user passkey.added",
+      "user recovery_codes.made",
+      "user session.started",
+      "user recovery_code.used",
+      "user passkey.removed",
+      "user session.started",
+    ],
   );
 });

@@ -53,7 +53,7 @@ export function createManaging(dependencies: Dependencies) {
       owned.hasSecond && owned.recoveryCodes > 0
         ? undefined
         : recoveryCodes.make(user.id, { actor: "user", ip });
-    const acts = made?.statements(anyway) ?? [];
+    const acts = () => made?.statements(anyway) ?? [];
     const isAdded = await useProof(database, { userId: user.id, proof, acts });
     return isAdded ? { outcome: "added", recoveryCodes: made?.codes } : { outcome: "refused" };
   }

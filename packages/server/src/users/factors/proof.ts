@@ -25,13 +25,13 @@ export const beginnerBytes = (beginner: Beginner): Uint8Array =>
  */
 export function useProof(
   database: Database,
-  given: { userId: Id; proof: Pick<Proof, "onlyIf" | "spend">; acts?: readonly Sql[] },
+  given: { userId: Id; proof: Pick<Proof, "onlyIf" | "spend">; acts?: () => readonly Sql[] },
 ): Promise<boolean> {
-  const { userId, proof, acts = [] } = given;
+  const { userId, proof, acts = () => [] } = given;
   return database.transaction(async (tx) => {
     await tx.run(lockUser(userId));
     if ((await tx.one(selectWhether(proof.onlyIf))) === undefined) return false;
-    for (const statement of [...proof.spend(anyway), ...acts]) await tx.run(statement);
+    for (const statement of [...proof.spend(anyway), ...acts()]) await tx.run(statement);
     return true;
   });
 }

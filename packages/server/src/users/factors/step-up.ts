@@ -151,7 +151,7 @@ export function createStepUp(dependencies: Dependencies) {
       );
       return started === undefined ? { outcome: "wrong_proof" } : { outcome: "proven", ...started };
     }
-    const acts = [
+    const acts = () => [
       updateProven({ sessionId: session.id, amr: amr.join(" "), at }),
       auditStatement(at, { ...event, sessionId: session.id }),
     ];
