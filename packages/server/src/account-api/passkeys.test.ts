@@ -167,6 +167,14 @@ test("WebAuthn §7.2 step 22: a counter that goes back is refused and written do
   assert.equal((await signIn(await answer(key, { counter: 11 }))).status, 200);
 });
 
+test("a copied passkey and its original that come at the same moment with one count: one gets in", async () => {
+  const key = await addPasskey(server, user);
+  const answers: object[] = [];
+  for (let index = 0; index < 10; index++) answers.push(await answer(key, { counter: 7 }));
+  const replies = await Promise.all(answers.map((passkey) => signIn(passkey)));
+  assert.equal(replies.filter(({ status }) => status === 200).length, 1);
+});
+
 test("nobody signs in by the passkey of a disabled or removed user, or by one that was removed", async () => {
   const by = { actor: "operator" } as const;
   const key = await addPasskey(server, user);
@@ -205,6 +213,16 @@ test("registering: another origin, another site, no verification, another sessio
     Array.from({ length: 20 }, () => managing.addPasskey(own, { response, name: "x" })),
   );
   assert.equal(results.filter(({ outcome }) => outcome === "added").length, 1);
+  // A challenge is good for one passkey, not for two.
+  const text = await asked();
+  const two = [1, 2].map(() =>
+    createTestAuthenticator({ issuer: server.issuer }).create({ challenge: text }),
+  );
+  const [one, next] = [
+    await managing.addPasskey(own, { response: two[0], name: "x" }),
+    await managing.addPasskey(own, { response: two[1], name: "x" }),
+  ];
+  assert.deepEqual([one.outcome, next.outcome], ["added", "refused"]);
   // One credential is one user's, whoever else sends it.
   const thief = await ownOf(server.app, await server.addUser(`mallory${count}`));
   const again = key.create({ challenge: ((await managing.passkeyOptions(thief)) as Asked).challenge });

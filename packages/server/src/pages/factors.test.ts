@@ -232,6 +232,7 @@ test("operator policy over the API: an enrolment ticket sets an app up, and is o
   const finish = (one: string, code: string) =>
     strict.call("/login/second-factor", { json: { ticket: one, code } });
   assert.equal((await finish(ticket, await codeAt(known, clock.now()))).json.error, "wrong_code");
+  assert.equal((await finish(thief, await codeAt(secret, clock.now()))).json.error, "wrong_code");
   const reply = await finish(ticket, await codeAt(secret, clock.now()));
   assert.equal(reply.status, 200, reply.text);
   const codes = reply.json.recoveryCodes as string[];
