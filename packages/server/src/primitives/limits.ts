@@ -42,6 +42,8 @@ export const limits = {
   recentProofMinutesMax: 15,
   recoveryCodes: 10,
   secondFactorRolesMax: 50,
+  /** Secrets that are sealed anew at once, after the master secret has changed. */
+  sealsPerRunMax: 500,
   /** Rows a list hands out at once; more come with a cursor. */
   pageRowsMax: 100,
   /** Turns one transaction carries. */

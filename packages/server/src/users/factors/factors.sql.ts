@@ -144,6 +144,15 @@ export function spendStep(spent: { userId: Id; step: number; onlyIf: Sql }): Sql
     WHERE user_id = ${idToBytes(spent.userId)} AND last_step < ${spent.step} AND ${spent.onlyIf}`;
 }
 
+/** Confirmed secrets whose seal does not begin as those of the current master secret do. */
+export const selectTotpSealedBefore = (header: Uint8Array, rows: number): Sql =>
+  sql`SELECT user_id, sealed FROM totp_secrets WHERE confirmed_at IS NOT NULL AND substr(sealed, 1, 2) <> ${header}
+    ORDER BY user_id LIMIT ${rows}`;
+
+/** Only in place of the very seal that was opened: whoever has set up another app meanwhile keeps it. */
+export const replaceSeal = (userId: Uint8Array, seals: { from: Uint8Array; to: Uint8Array }): Sql =>
+  sql`UPDATE totp_secrets SET sealed = ${seals.to} WHERE user_id = ${userId} AND sealed = ${seals.from}`;
+
 export const deleteTotp = (userId: Id): Sql =>
   sql`DELETE FROM totp_secrets WHERE user_id = ${idToBytes(userId)} AND confirmed_at IS NOT NULL`;
 

@@ -1,14 +1,17 @@
 import { insertEvent } from "../../audit/audit.sql.ts";
 import type { Clock } from "../../primitives/clock.ts";
 import { equalBytes } from "../../primitives/compare.ts";
-import { type Id, newId } from "../../primitives/id.ts";
+import { type Id, idFromBytes, newId } from "../../primitives/id.ts";
+import { limits } from "../../primitives/limits.ts";
 import { randomBytes } from "../../primitives/random.ts";
 import type { Database } from "../../storage/database.ts";
 import type { User } from "../user.ts";
 import {
   confirmTotp,
   putPendingTotp,
+  replaceSeal,
   selectTotp,
+  selectTotpSealedBefore,
   spendStep,
   stepUnspent,
   type TotpRow,
@@ -117,6 +120,25 @@ export function createTotp({ database, clock, secrets, settings }: Dependencies)
           insertEvent({ id: newId(at), at, event, onlyIf }),
         ],
       };
+    },
+
+    /**
+     * Seals a slice of the secrets anew that another master secret closed, so that it can be laid down. What no master
+     * secret opens is left for the day on which the right one is back.
+     */
+    async sealAnew(): Promise<number> {
+      const header = secrets.seal(new Uint8Array(0), "").subarray(0, 2);
+      const old = selectTotpSealedBefore(header, limits.sealsPerRunMax);
+      const rows = await database.all<{ user_id: Uint8Array; sealed: Uint8Array }>(old);
+      const statements = rows.flatMap(({ user_id, sealed }) => {
+        const context = contextOf(idFromBytes(user_id));
+        const secret = secrets.unseal(sealed, context);
+        return secret === undefined
+          ? []
+          : [replaceSeal(user_id, { from: sealed, to: secrets.seal(secret, context) })];
+      });
+      if (statements.length > 0) await database.batch(statements);
+      return statements.length;
     },
 
     /** The proof that a code is, if it is one of now that has not been used. */
