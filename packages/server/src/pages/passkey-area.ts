@@ -24,7 +24,7 @@ export function passkeyArea({ kind, options, action, token, button, returnTo, fi
     { action, token },
     html`${hidden("return_to", returnTo)}<input type="hidden" name="passkey" value="">
 ${fields}
-<p class="problem" role="alert" data-problem hidden>${texts.factors.passkeyProblem}</p>
+<p class="problem" aria-live="polite" data-problem hidden>${texts.factors.passkeyProblem}</p>
 <button class="quiet">${button}</button>`,
   );
   return html`<div class="passkey" data-passkey="${kind}"${source} hidden>${form}</div>`;

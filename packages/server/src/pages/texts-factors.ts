@@ -12,7 +12,7 @@ export const factorTexts = {
 
   secondStep: {
     title: "One more step",
-    about: "Your password is right. Now prove that you have your second factor too.",
+    about: "The first step is done. Now prove it by your second factor too.",
     aboutCode: "Type the six digits that your authenticator app shows, or one of your recovery codes.",
     aboutRecovery: "Type one of your recovery codes.",
     codeLabel: "Code",
