@@ -24,7 +24,6 @@ export type AuditEventType =
   | "totp.added"
   | "totp.removed"
   | "recovery_codes.made"
-  | "recovery_codes.removed"
   | "recovery_code.used"
   | "second_factor.failed"
   | "second_factor.limited"

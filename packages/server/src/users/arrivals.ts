@@ -102,7 +102,8 @@ export function createArrivals({ sessions, ownedBy, tickets, settings }: Depende
     /**
      * Starts the session, or answers with a ticket for the second step: where the user has a second factor or must
      * have one, and what was proven is one factor only.
-     * @param amr how the person proved who they are, RFC 8176
+     * @param amr how the person proved who they are, RFC 8176. With `mfa` in it nobody is asked for more: only what has
+     *   seen two factors itself may say so, never what another server claims
      * @param options `also`: what belongs to the proof, in the same transaction; `onlyIf`: what must still be true of it
      * @returns undefined when the user has been disabled or removed meanwhile, or the proof no longer holds
      */

@@ -159,6 +159,11 @@ export const deleteTotp = (userId: Id): Sql =>
 export const countRecoveryCodes = (userId: Id): Sql =>
   sql`SELECT COUNT(*) AS count FROM recovery_codes WHERE user_id = ${idToBytes(userId)}`;
 
+/** Whether there is nothing that recovery codes could stand in for. */
+export const hasNoFactor = (userId: Id): Sql => sql`
+  NOT EXISTS (SELECT 1 FROM passkeys WHERE user_id = ${idToBytes(userId)})
+  AND NOT EXISTS (SELECT 1 FROM totp_secrets WHERE user_id = ${idToBytes(userId)} AND confirmed_at IS NOT NULL)`;
+
 export const recoveryCodeUnspent = (userId: Id, digest: Uint8Array): Sql =>
   sql`EXISTS (SELECT 1 FROM recovery_codes WHERE user_id = ${idToBytes(userId)} AND digest = ${digest})`;
 

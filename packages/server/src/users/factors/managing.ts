@@ -9,7 +9,14 @@ import type { Database, Sql } from "../../storage/database.ts";
 import { cleanText } from "../names.ts";
 import type { By, User } from "../user.ts";
 import type { CodeLimits, TooManyAttempts } from "./code-limits.ts";
-import { anyway, deletePasskey, deletePasskeysOf, deleteTotp, updatePasskeyName } from "./factors.sql.ts";
+import {
+  anyway,
+  deletePasskey,
+  deletePasskeysOf,
+  deleteTotp,
+  hasNoFactor,
+  updatePasskeyName,
+} from "./factors.sql.ts";
 import type { OwnedFactors } from "./owned.ts";
 import type { Passkeys } from "./passkeys.ts";
 import { type Proof, useProof } from "./proof.ts";
@@ -65,16 +72,14 @@ export function createManaging(dependencies: Dependencies) {
   ): Promise<boolean> {
     const { statement, type, by, passkey } = given;
     const at = clock.now();
-    const isRemoved = await database.transaction(async (tx) => {
+    return database.transaction(async (tx) => {
       await tx.run(lockUser(userId));
       const count = await tx.run(statement);
       if (count === 0) return false;
       await tx.run(auditStatement(at, { type, ...by, userId, detail: passkey ? { passkey } : { count } }));
+      await tx.run(recoveryCodes.removeStatement(userId, hasNoFactor(userId)));
       return true;
     });
-    if (isRemoved && !(await ownedBy(userId)).hasSecond)
-      await database.batch([recoveryCodes.removeStatement(userId)]);
-    return isRemoved;
   }
 
   return {

@@ -7,7 +7,6 @@ import { randomBytes } from "../../primitives/random.ts";
 import type { Database, Sql } from "../../storage/database.ts";
 import type { By } from "../user.ts";
 import {
-  anyway,
   countRecoveryCodes,
   deleteRecoveryCodes,
   insertRecoveryCode,
@@ -92,6 +91,6 @@ export function createRecoveryCodes({ database, clock }: { database: Database; c
     /** Whether a text is shaped like one: what has six digits is not. */
     isShaped: (typed: string): boolean => normalized(typed) !== undefined,
 
-    removeStatement: (userId: Id): Sql => deleteRecoveryCodes(userId, anyway),
+    removeStatement: (userId: Id, onlyIf: Sql): Sql => deleteRecoveryCodes(userId, onlyIf),
   };
 }
