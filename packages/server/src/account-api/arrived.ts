@@ -50,14 +50,14 @@ export function answerArrived(arrived: Arrived, parts: ArrivedParts): Answer {
     ...session,
     sessionId: session.id,
     roles: user.roles,
-    authenticatedAt: session.createdAt,
+    authenticatedAt: session.authenticatedAt,
   };
   const access = mintFor(facts, parts);
   const idToken = parts.idTokens.mint({
     subject: user.id,
     clientId: session.clientId,
     sessionId: session.id,
-    authenticatedAt: session.createdAt,
+    authenticatedAt: session.authenticatedAt,
     amr: session.amr,
     acr: acrOf(session.amr),
     accessToken: access.accessToken,

@@ -295,6 +295,12 @@ test("step-up: a session that proves itself again has a new auth_time, and no ot
   const refreshed = await server.call("/refresh", { json: { refreshToken: json.refreshToken } });
   assert.equal(claims(refreshed.json.accessToken).auth_time, now.auth_time, "a refresh tells the same");
   assert.ok((await events()).includes("session.proven_again"));
+  const session = await server.app.sessions.find(String(json.sessionId));
+  assert.equal(
+    Number(session?.authenticatedAt) - Number(session?.createdAt),
+    300_000,
+    "it began when it began",
+  );
 });
 
 test("step-up: who has a second factor proves both; a browser goes on under a new session and cookie", async () => {

@@ -51,7 +51,7 @@ export function stepUpEndpoints(dependencies: Dependencies): Endpoint[] {
         return unreachable(proven);
     }
     const { session: now, credential } = proven;
-    const facts = { ...now, sessionId: now.id, roles: user.roles, authenticatedAt: now.createdAt };
+    const facts = { ...now, sessionId: now.id, roles: user.roles };
     const json = { ...mintFor(facts, dependencies), sessionId: now.id, acr: acrOf(now.amr) };
     if (credential === undefined) return { status: 200, json };
     return {

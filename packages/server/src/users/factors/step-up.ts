@@ -185,7 +185,7 @@ export function createStepUp(dependencies: Dependencies) {
 
     /** Whether the session's last proof is fresh enough, and as strong as its user can give one, for a sensitive act. */
     isRecent(session: Session, owned: Pick<OwnedFactors, "hasSecond">): boolean {
-      const age = clock.now() - session.createdAt;
+      const age = clock.now() - session.authenticatedAt;
       const isStrong = !owned.hasSecond || acrOf(session.amr) === acrValues.two;
       return isStrong && age <= limits.recentProofMinutesMax * 60_000;
     },
