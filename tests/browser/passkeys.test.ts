@@ -103,7 +103,7 @@ test("a passkey is added, signs in without a name and a password, and proves aga
   await press(page, "Sign out");
   await page.waitForURL(`${url}/sign-out`);
   await page.goto(`${url}/sign-in`);
-  await press(page, "Sign in with a passkey");
+  await press(page, "Use a passkey");
   await page.waitForURL(`${url}/account`);
   const [newest] = await server.app.sessions.list();
   assert.deepEqual(newest?.amr.includes("mfa"), true);
@@ -153,7 +153,7 @@ test("without scripts the pages work as before: no passkey is offered, and an au
   const visit = await browser.visit(t, { javaScriptEnabled: false, expected: [networkErrors] });
   const page = await visit.context.newPage();
   await page.goto(`${server.issuer}/sign-in`);
-  assert.ok(!(await page.getByText("Sign in with a passkey").isVisible()));
+  assert.ok(!(await page.getByText("Use a passkey").isVisible()));
   await signIn(page);
   await page.goto(`${server.issuer}/account/factors/totp`);
   server.secrets.add((await page.locator(".secret").textContent())?.replaceAll(" ", "") ?? "");

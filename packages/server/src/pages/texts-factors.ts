@@ -6,9 +6,8 @@ export const factorTexts = {
     open: "Passkeys and codes",
   },
 
-  passkeyButton: "Sign in with a passkey",
+  passkeyButton: "Use a passkey",
   passkeyProblem: "That did not work. Try again, or go on another way.",
-  or: "or",
 
   secondStep: {
     title: "One more step",
@@ -19,7 +18,6 @@ export const factorTexts = {
     submit: "Sign in",
     passkey: "Use a passkey",
     wrong: "The code is not right, or was used already. Wait for the next one, or use a recovery code.",
-    over: "This sign-in took too long or was tried too often. Sign in again.",
     back: "Begin again",
   },
 
@@ -36,7 +34,6 @@ export const factorTexts = {
     codeLabel: "Code from the app",
     submit: "Switch on",
     wrong: "That is not the code that the app shows now. Check the clock of your phone and try again.",
-    already: "You have an authenticator app already. Remove it first.",
   },
 
   codes: {
