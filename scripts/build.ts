@@ -3,7 +3,8 @@ import fs from "node:fs";
 import path from "node:path";
 
 const root = path.resolve(import.meta.dirname, "..");
-const compiled = /\.[cm]?[jt]sx?$/;
+// A script for browsers stands as it is: the code reads it.
+const compiled = /\.[cm]?tsx?$/;
 
 /** Compiles one package into its `dist`: JavaScript, types, and the files that the code reads. */
 function build(name: string): void {

@@ -21,7 +21,7 @@ import { createAccessTokens } from "./tokens/access-token.ts";
 import { createIdTokens } from "./tokens/id-token.ts";
 import { createRefreshTokens } from "./tokens/refresh-token.ts";
 import { createSessionCookies } from "./tokens/session-cookie.ts";
-import { createArrivals } from "./users/arrivals.ts";
+import { createFactors } from "./users/factors/factors.ts";
 import { createPasswords } from "./users/password-hashing.ts";
 import { createSignIn } from "./users/sign-in.ts";
 import { createUsers } from "./users/users.ts";
@@ -121,7 +121,20 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
   const passwords = createPasswords({ settings });
   const rateLimits = createRateLimits({ database, clock, key: secrets.key("rate-limit") });
   const users = createUsers({ database, clock, passwords, sessions, rateLimits });
-  const arrivals = createArrivals({ sessions });
+  const challengeKey = secrets.key("passkey-challenge");
+  const factors = createFactors({
+    database,
+    clock,
+    secrets,
+    challengeKey,
+    settings,
+    sessions,
+    passwords,
+    rateLimits,
+    users,
+    log,
+  });
+  const { arrivals } = factors;
   const signIn = createSignIn({ database, clock, passwords, arrivals, rateLimits });
   const clients = createClients({ database, clock });
   let closing: Promise<void> | undefined;
@@ -151,6 +164,7 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
     rateLimits,
     users,
     arrivals,
+    factors,
     signIn,
     clients,
     formTokenKey: secrets.key("form-token"),

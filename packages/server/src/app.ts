@@ -3,13 +3,16 @@ import { createCurrentSessions } from "./account-api/current-session.ts";
 import { loginEndpoint } from "./account-api/login.ts";
 import { logoutEndpoint } from "./account-api/logout.ts";
 import { meEndpoint } from "./account-api/me.ts";
+import { passkeyEndpoints } from "./account-api/passkeys.ts";
 import { passwordEndpoint } from "./account-api/password.ts";
 import { refreshEndpoint } from "./account-api/refresh.ts";
 import { registerEndpoint } from "./account-api/register.ts";
 import { revocationsEndpoint } from "./account-api/revocations.ts";
+import { secondFactorEndpoints } from "./account-api/second-factor.ts";
 import { serviceEndpoints } from "./account-api/service.ts";
 import { sessionEndpoint } from "./account-api/session.ts";
 import { sessionEndpoints } from "./account-api/sessions.ts";
+import { stepUpEndpoints } from "./account-api/step-up.ts";
 import { openPages } from "./app-pages.ts";
 import { openRooms, type Rooms, type RoomsOptions } from "./app-rooms.ts";
 import { parseSettings } from "./config.ts";
@@ -19,6 +22,7 @@ import { createAuthentication } from "./http/authenticate.ts";
 import { createBrowserSessions } from "./http/browser-sessions.ts";
 import { createCrossSite } from "./http/cross-site.ts";
 import type { Endpoint } from "./http/endpoint.ts";
+import { browserNonce } from "./http/form-token.ts";
 import { createTraffic } from "./http/traffic.ts";
 import { deleteExpiredJob, startJobs } from "./jobs/jobs.ts";
 import { createLog } from "./observability/log.ts";
@@ -87,6 +91,8 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
     browserSessions,
     currentSessions,
     crossSite,
+    browserOf: (request: { header(name: string): string | undefined }) =>
+      browserNonce(request.header("cookie"), settings.issuer.startsWith("https:")) ?? "",
   };
   let openApiText: string | undefined;
   const openApi = () =>
@@ -100,6 +106,9 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
     sessionEndpoint(parts),
     passwordEndpoint(parts),
     ...sessionEndpoints(parts),
+    ...secondFactorEndpoints(parts),
+    ...passkeyEndpoints(parts),
+    ...stepUpEndpoints(parts),
     revocationsEndpoint(parts),
     ...serviceEndpoints({ ...parts, version, openApi, isStopping: () => isStopping }),
   ];

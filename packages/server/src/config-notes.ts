@@ -63,6 +63,17 @@ export const settingNotes: Readonly<Record<SettingName, SettingNotes>> = {
     variable: "KEYTURN_REGISTRATION",
     takes: "open or off",
   },
+  secondFactor: {
+    about:
+      "Who must have a second factor (passkey or authenticator app): nobody, everybody, or users with one of `secondFactorRoles`. Whoever must and has none sets one up at their next sign-in, before anything else.",
+    variable: "KEYTURN_SECOND_FACTOR",
+    takes: "optional, required or roles",
+  },
+  secondFactorRoles: {
+    about: "The roles whose users must have a second factor, where `secondFactor` is `roles`.",
+    variable: "KEYTURN_SECOND_FACTOR_ROLES",
+    takes: "names of roles, separated by commas (a list in a settings file)",
+  },
   allowedOrigins: {
     about:
       "Web applications on other origins whose pages may call the first-party API (CORS) and change things by the session cookie. Default: none, this server's own origin only.",

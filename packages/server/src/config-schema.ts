@@ -31,6 +31,12 @@ export const settingsSchema = z.strictObject({
   metrics: z.enum(["loopback", "open", "off"]).default("loopback"),
   trustedProxies: z.number().int().min(0).max(5).default(0),
   registration: z.enum(["open", "off"]).default("open"),
+  secondFactor: z.enum(["optional", "required", "roles"]).default("optional"),
+  secondFactorRoles: z
+    .union([z.string(), z.array(z.string())])
+    .transform((value) => (typeof value === "string" ? value.split(",") : value).map((one) => one.trim()))
+    .refine((roles) => roles.length <= limits.secondFactorRolesMax && roles.every(isRoleName))
+    .default([]),
   allowedOrigins: z
     .union([z.string(), z.array(z.string())])
     .transform((value) => (typeof value === "string" ? value.split(",") : value).map((one) => one.trim()))
@@ -70,6 +76,8 @@ export type SettingName = keyof Settings;
 export function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
 }
+
+const isRoleName = (text: string) => text.length <= limits.roleCharactersMax && /^[^\s,]+$/.test(text);
 
 /** Whether the text is the origin of a web page as a browser sends it: https, or http on this machine. */
 function isOrigin(text: string): boolean {

@@ -42,6 +42,45 @@ export const refusals = {
     source: "RFC 9110 §15.5.7",
   },
   invalid_credentials: { status: 401, sentence: "Invalid username or password", source: "DESIGN §6" },
+  second_factor_required: {
+    status: 401,
+    sentence:
+      "The password is right, and a second factor is needed: POST /login/second-factor with the ticket and one of methods.",
+    source: "OWASP ASVS 5.0 §6.3.3",
+  },
+  second_factor_enrolment_required: {
+    status: 401,
+    sentence:
+      "This account must have a second factor and has none: POST /login/enrolment with the ticket, then /login/second-factor with the first code.",
+    source: "OWASP ASVS 5.0 §6.3.3",
+  },
+  invalid_ticket: {
+    status: 401,
+    sentence: "This sign-in is over: it was finished, took too long, or was tried too often. Begin it anew.",
+    source: "NIST SP 800-63B §3.2.2",
+  },
+  wrong_code: {
+    status: 401,
+    sentence: "The code is not right, or was used already. Wait for the next one, or use another factor.",
+    source: "RFC 6238 §5.2",
+  },
+  invalid_passkey: {
+    status: 401,
+    sentence: "The passkey was not accepted. Ask for a new challenge and try again, or sign in another way.",
+    source: "WebAuthn Level 3 §7.2",
+  },
+  wrong_proof: {
+    status: 403,
+    sentence:
+      "That does not prove who you are. Send the password, with a code if you have a second factor, or a passkey.",
+    source: "RFC 9470 §4",
+  },
+  step_up_required: {
+    status: 403,
+    sentence:
+      "This needs a proof of the last 15 minutes, of both factors: POST /step-up, then send it again.",
+    source: "RFC 9470 §3",
+  },
   too_many_attempts: {
     status: 429,
     sentence: "Too many attempts. Wait as long as Retry-After says, then try again.",
@@ -181,4 +220,6 @@ export interface RefusalExtra {
   readonly description?: string;
   readonly reason?: RefreshRefusalReason | SessionRefusalReason;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Members of the body beside the code and its sentence, where the catalogue's sentence speaks of them. */
+  readonly members?: Readonly<Record<string, unknown>>;
 }

@@ -115,6 +115,13 @@ test("JSON Schema 2020-12: schemas are of types that there are, and name what th
 /** One way to each refusal that an endpoint may give. What cannot be provoked here says why. */
 type Provoked = { readonly [code in keyof typeof refusals]: string | (() => Promise<Reply>) };
 
+const noPasskey = {
+  id: "x",
+  rawId: "x",
+  type: "public-key",
+  response: { clientDataJSON: "x", authenticatorData: "x", signature: "x" },
+};
+
 function provocations(): Provoked {
   const json = { "content-type": "application/json" };
   return {
@@ -130,6 +137,13 @@ function provocations(): Provoked {
     not_acceptable: "account-api/revocations.test.ts: needs a resource",
     invalid_credentials: () =>
       server.call("/login", { json: { username: "nobody", password: "wrong password" } }),
+    second_factor_required: "account-api/second-factor.test.ts: needs a user with one",
+    second_factor_enrolment_required: "account-api/second-factor.test.ts: needs a setting",
+    invalid_ticket: () => server.call("/login/second-factor", { json: { ticket: "x", code: "123456" } }),
+    wrong_code: "account-api/second-factor.test.ts: needs a ticket",
+    invalid_passkey: () => server.call("/login/passkey", { json: { passkey: noPasskey } }),
+    wrong_proof: "account-api/second-factor.test.ts: needs a session",
+    step_up_required: "account-api/second-factor.test.ts: needs a user with a second factor",
     too_many_attempts: "account-api/login.test.ts: needs eleven attempts",
     missing_token: () => server.call("/me"),
     invalid_token: () => server.call("/me", { token: "x" }),

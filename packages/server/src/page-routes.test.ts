@@ -30,7 +30,8 @@ test("every page answers HEAD as GET without a body, and other methods with 405,
       const [get, head] = [await browser.open(path), await browser.send(path, { method: "HEAD" })];
       assert.deepEqual([head.status, head.text], [get.status, ""], path);
     }
-    if (path === "/") continue;
+    // An endpoint at the same address answers the others.
+    if (rows.some(({ besideEndpoint }) => besideEndpoint === true)) continue;
     for (const method of ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]) {
       if (methods.includes(method)) continue;
       const reply = await browser.send(path, { method });

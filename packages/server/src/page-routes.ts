@@ -44,6 +44,8 @@ interface Serving {
 
 const POLICY =
   "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/** Where passkeys are used: one file of ours may run, and ask us for a challenge. Nothing inline. */
+const POLICY_WITH_SCRIPT = `${POLICY}; script-src 'self'; connect-src 'self'`;
 const KEPT_FOR_EVER = "public, max-age=31536000, immutable";
 
 /** The pipeline of every page, beside that of the endpoints: where from, who, form, token, handler, answer. */
@@ -84,7 +86,10 @@ export function createPageRoutes(dependencies: Dependencies) {
   async function serve(serving: Serving): Promise<Response> {
     const { context, page } = serving;
     const started = performance.now();
-    const vary: Record<string, string> = page.besideEndpoint === true ? { Vary: "Accept" } : {};
+    const vary: Record<string, string> = {
+      ...(page.besideEndpoint === true && { Vary: "Accept" }),
+      ...(page.hasScript === true && { "Content-Security-Policy": POLICY_WITH_SCRIPT }),
+    };
     let response: Response;
     try {
       response = respond(context, await dependencies.traffic.through(() => handle(serving)), vary);

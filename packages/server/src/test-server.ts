@@ -67,6 +67,8 @@ export interface TestServerOptions {
   /** Takes the place of the database's clock. */
   readonly clock?: Clock;
   readonly hooks?: Hooks;
+  /** The host of the issuer. Default: 127.0.0.1; passkeys are of a name, so those need localhost. */
+  readonly hostname?: string;
   /** A second node on the rows and the secret of the first one. */
   readonly beside?: Pick<Place, "place" | "data" | "issuer" | "secrets">;
 }
@@ -110,7 +112,7 @@ export async function startTestServer(options: TestServerOptions = {}) {
   const { port } = bound;
   const lines: string[] = [];
   const settings = {
-    issuer: beside?.issuer ?? `http://127.0.0.1:${port}`,
+    issuer: beside?.issuer ?? `http://${options.hostname ?? "127.0.0.1"}:${port}`,
     port,
     data,
     database: place.url,

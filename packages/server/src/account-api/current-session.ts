@@ -64,7 +64,7 @@ export function createCurrentSessions(dependencies: Dependencies) {
     const user = session && (await users.findById(session.userId));
     if (session === undefined || user === undefined) return undefined;
     const now = clock.now();
-    const facts = { ...session, sessionId, roles: user.roles, authenticatedAt: session.createdAt };
+    const facts = { ...session, sessionId, roles: user.roles };
     const { accessToken, expiresIn } = mintFor(facts, dependencies);
     const shown = shownUser(user);
     const json = JSON.stringify({ user: shown, sessionId, accessToken });

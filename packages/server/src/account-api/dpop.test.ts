@@ -10,6 +10,7 @@ import {
   type TestServer,
   type Tokens,
 } from "../test-server.ts";
+import { addTotp } from "../users/factors/test-factors.ts";
 
 const clock = stoppedClock();
 const password = "correct horse battery";
@@ -295,4 +296,24 @@ describe("accessTokenBinding: dpop", () => {
 test("RFC 9449 §5.1: discovery names the algorithms of proofs", async () => {
   const { json } = await server.call("/.well-known/oauth-authorization-server");
   assert.deepEqual(json.dpop_signing_alg_values_supported, ["ES256", "EdDSA", "Ed25519"]);
+});
+
+test("a sign-in in two steps is bound to the key of the first, and only that key takes the second", async () => {
+  const user = await server.addUser(`two-steps-${++users}`);
+  const totp = await addTotp(server, user);
+  clock.pass(60);
+  const [mine, theirs] = [await device(), await device()];
+  const first = await mine.login(user.username);
+  assert.equal(first.json.error, "second_factor_required");
+  const ticket = String(first.json.ticket);
+  server.secrets.add(ticket);
+  const second = { ticket, code: await totp.code(60) };
+  const over = { status: 401, error: "invalid_ticket" };
+  assertRefusal(await theirs.post("/login/second-factor", second), over);
+  assertRefusal(await server.call("/login/second-factor", { json: second }), over);
+  const reply = await mine.post("/login/second-factor", second);
+  assert.equal(reply.status, 200, reply.text);
+  const refreshToken = String(reply.json.refreshToken);
+  assert.equal((await theirs.refresh(refreshToken)).status, 400);
+  assert.equal((await mine.refresh(refreshToken)).status, 200);
 });

@@ -5,10 +5,11 @@ import type { CrossSite } from "../http/cross-site.ts";
 import type { Answer, Endpoint, EndpointRequest } from "../http/endpoint.ts";
 import { type Proofs, proofAbout } from "../http/proofs.ts";
 import type { Metrics } from "../observability/metrics.ts";
+import { unreachable } from "../primitives/assert.ts";
 import { limits } from "../primitives/limits.ts";
 import type { Session } from "../sessions/session.ts";
 import type { createSignIn } from "../users/sign-in.ts";
-import { type ArrivedParts, answerArrived } from "./arrived.ts";
+import { type ArrivedParts, answerArrived, arrivedRefusals } from "./arrived.ts";
 import { cookieLoginReply, loginReply } from "./schemas.ts";
 import { FIRST_PARTY_CLIENT } from "./tokens.ts";
 
@@ -34,27 +35,30 @@ interface Dependencies extends ArrivedParts {
   readonly proofs: Proofs;
 }
 
+/**
+ * The session that this browser has now. OWASP ASVS 5.0 §7.2.4: a sign-in makes a new one and ends the one before.
+ * A page of another site must not sign people in either: they would use an account that somebody else reads.
+ */
+export async function sessionBefore(
+  request: EndpointRequest,
+  { browserSessions, crossSite }: Pick<Dependencies, "browserSessions" | "crossSite">,
+): Promise<Session | undefined> {
+  if (browserSessions.valueIn(request) !== undefined || crossSite.siteOf(request) === "cross") {
+    crossSite.check(request);
+  }
+  const found = await browserSessions.find(request);
+  return found.outcome === "found" ? found.session : undefined;
+}
+
 /** POST /login: a password for a session. */
 export function loginEndpoint(dependencies: Dependencies): Endpoint {
-  const { signIn, metrics, browserSessions, crossSite, proofs } = dependencies;
-
-  /**
-   * The session that this browser has now. OWASP ASVS 5.0 §7.2.4: a sign-in makes a new one and ends the one before.
-   * A page of another site must not sign people in either: they would use an account that somebody else reads.
-   */
-  async function sessionBefore(request: EndpointRequest): Promise<Session | undefined> {
-    if (browserSessions.valueIn(request) !== undefined || crossSite.siteOf(request) === "cross") {
-      crossSite.check(request);
-    }
-    const found = await browserSessions.find(request);
-    return found.outcome === "found" ? found.session : undefined;
-  }
+  const { signIn, metrics, proofs } = dependencies;
 
   async function handle(request: EndpointRequest<z.infer<typeof body>>): Promise<Answer> {
     const { username, password, device, mode } = request.body;
     const { ip, userAgent } = request;
     const byCookie = mode === "cookie";
-    const replaces = byCookie ? await sessionBefore(request) : undefined;
+    const replaces = byCookie ? await sessionBefore(request, dependencies) : undefined;
     // Before the password: a client whose proof lacks the nonce comes again, and that is no attempt.
     const keyThumbprint = byCookie ? undefined : await proofs.thumbprintOf(request);
     const result = await signIn({
@@ -79,9 +83,11 @@ export function loginEndpoint(dependencies: Dependencies): Endpoint {
       case "busy":
         throw new Refusal("busy", { headers: { "Retry-After": "2" } });
       case "signed_in":
-        break;
+      case "second_factor_required":
+        return answerArrived(result, dependencies);
+      default:
+        return unreachable(result);
     }
-    return answerArrived(result, dependencies);
   }
 
   return {
@@ -93,6 +99,7 @@ export function loginEndpoint(dependencies: Dependencies): Endpoint {
     success: { status: 200, about: "Signed in", schema: z.union([loginReply, cookieLoginReply]) },
     refusals: [
       "invalid_credentials",
+      ...arrivedRefusals,
       "too_many_attempts",
       "busy",
       "cross_site_request",

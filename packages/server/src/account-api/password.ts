@@ -4,6 +4,7 @@ import type { BrowserSessions } from "../http/browser-sessions.ts";
 import type { Answer, Endpoint, UserRequest } from "../http/endpoint.ts";
 import { unreachable } from "../primitives/assert.ts";
 import { limits } from "../primitives/limits.ts";
+import type { Factors } from "../users/factors/factors.ts";
 import type { Users } from "../users/users.ts";
 import { passwordReply } from "./schemas.ts";
 
@@ -16,12 +17,14 @@ const body = z.object({
 interface Dependencies {
   readonly users: Pick<Users, "changePassword">;
   readonly browserSessions: BrowserSessions;
+  readonly factors: Pick<Factors, "stepUp">;
 }
 
 /** POST /password: a user's own change of password. */
-export function passwordEndpoint({ users, browserSessions }: Dependencies): Endpoint {
+export function passwordEndpoint({ users, browserSessions, factors }: Dependencies): Endpoint {
   async function handle(request: UserRequest<z.infer<typeof body>>): Promise<Answer> {
     const { currentPassword, newPassword, endOtherSessions = true } = request.body;
+    if (await factors.stepUp.isNeededForPassword(request.session)) throw new Refusal("step_up_required");
     const changed = await users.changePassword({
       session: request.session,
       current: currentPassword,
@@ -66,7 +69,7 @@ export function passwordEndpoint({ users, browserSessions }: Dependencies): Endp
       about: "Changed; a browser's session goes on under a new id and cookie",
       schema: passwordReply,
     },
-    refusals: ["wrong_password", "weak_password", "too_many_attempts", "busy"],
+    refusals: ["wrong_password", "step_up_required", "weak_password", "too_many_attempts", "busy"],
     handle,
   };
 }

@@ -1,5 +1,6 @@
 import type { Settings } from "../config-schema.ts";
 import type { Clock } from "../primitives/clock.ts";
+import { acrOf } from "../sessions/acr.ts";
 import type { TurnedSession } from "../sessions/turn-group.ts";
 import type { AccessTokens } from "../tokens/access-token.ts";
 
@@ -24,6 +25,7 @@ export function mintFor(
     scope: facts.scope,
     authenticatedAt: facts.authenticatedAt,
     amr: facts.amr,
+    acr: acrOf(facts.amr),
     roles: facts.roles,
     sessionExpiresAt: facts.expiresAt,
     keyThumbprint,

@@ -91,6 +91,37 @@ export function addUserSyntax(program: Command, run: Run): void {
     example(act, `keyturn user ${verb} alice`);
   }
   addAccessSyntax(user, run);
+  addFactorSyntax(user, run);
+}
+
+/** Second factors: for devices that were lost. */
+function addFactorSyntax(user: Command, run: Run): void {
+  const load = () => import("./commands/factors.ts");
+  const factors = user
+    .command("factors")
+    .description("a user's passkeys, authenticator app and recovery codes");
+
+  const list = factors
+    .command("list")
+    .argument("<user>", anyName)
+    .description("what second factors a user has")
+    .action((who: string, _options, command: Command) =>
+      run(command, async (context) => (await load()).list(context, who)),
+    );
+  example(list, "keyturn user factors list alice");
+
+  const remove = factors
+    .command("remove")
+    .argument("<user>", anyName)
+    .description("take second factors away, after a device was lost; ends the user's sessions")
+    .addOption(
+      new Option("--kind <kind>", "which").choices(["passkeys", "totp", "all"]).makeOptionMandatory(),
+    )
+    .option("--keep-sessions", "let the user's sessions go on")
+    .action((who: string, options, command: Command) =>
+      run(command, async (context) => (await load()).remove(context, who, options)),
+    );
+  example(remove, "keyturn user factors remove alice --kind all");
 }
 
 /** What a user may do, and by what they prove who they are. */

@@ -20,6 +20,7 @@ export function refusalAnswer({ code, extra }: Refusal, common: Readonly<Record<
     error: code,
     error_description: extra.description ?? sentence,
     ...(extra.reason === undefined ? {} : { reason: extra.reason }),
+    ...extra.members,
   };
   const headers = {
     ...common,

@@ -8,6 +8,16 @@ import { randomBytes } from "../primitives/random.ts";
 /** What a token belongs to: a session, or a browser in which nobody need be signed in. */
 export type FormOwner = { readonly session: Id } | { readonly browser: string };
 
+/** `__Host-`: no other host, and nobody on plain http, can plant a nonce whose token they have. */
+const cookieName = (isSecure: boolean) => (isSecure ? "__Host-keyturn-form" : "keyturn-form");
+
+/** What this browser was given before, if it has kept it. */
+export function browserNonce(cookies: string | undefined, isSecure: boolean): string | undefined {
+  const cookie = cookieName(isSecure);
+  const nonce = cookies === undefined ? undefined : parse(cookies, cookie)[cookie];
+  return nonce !== undefined && NONCE.test(nonce) ? nonce : undefined;
+}
+
 export type FormTokens = ReturnType<typeof createFormTokens>;
 
 const SALT_BYTES = 16;
@@ -25,8 +35,7 @@ const NONCE = /^[A-Za-z0-9_-]{22}$/;
  * are known by that tag.
  */
 export function createFormTokens({ key, isSecure }: { key: KeyObject; isSecure: boolean }) {
-  // `__Host-`: no other host, and nobody on plain http, can plant a nonce whose token they have.
-  const cookie = isSecure ? "__Host-keyturn-form" : "keyturn-form";
+  const cookie = cookieName(isSecure);
 
   const tagOf = (salt: Buffer, owner: FormOwner) => {
     const text = "session" in owner ? `session ${owner.session}` : `browser ${owner.browser}`;
@@ -58,11 +67,7 @@ export function createFormTokens({ key, isSecure }: { key: KeyObject; isSecure: 
       return equalBytes(bytes.subarray(SALT_BYTES, BOUND_BYTES), tagOf(bytes.subarray(0, SALT_BYTES), owner));
     },
 
-    /** What this browser was given before, if it has kept it. */
-    nonceOf(cookies: string | undefined): string | undefined {
-      const nonce = cookies === undefined ? undefined : parse(cookies, cookie)[cookie];
-      return nonce !== undefined && NONCE.test(nonce) ? nonce : undefined;
-    },
+    nonceOf: (cookies: string | undefined) => browserNonce(cookies, isSecure),
 
     newNonce: () => randomBytes(16).toString("base64url"),
 

@@ -71,6 +71,8 @@ interface PageBase {
    * there before anyone is signed in; ten tabs of them stay good while one of them signs in. Default: the session.
    */
   readonly tokenOf?: "browser" | "session";
+  /** Its security policy lets the one script of this server run; see pages/passkeys.js. Default: none runs. */
+  readonly hasScript?: boolean;
   /** Answers only who asks for HTML; an endpoint at the same address answers the others. */
   readonly besideEndpoint?: boolean;
 }

@@ -46,6 +46,7 @@ interface Cleaning {
     deleteOver(over: number, cursor?: Id): Promise<{ deleted: number; next: Id | undefined }>;
   };
   readonly revocations: { deletePast(): Promise<void> };
+  readonly factors: { deletePast(): Promise<void> };
   readonly rateLimits: { deleteFull(): Promise<unknown> };
   readonly audit: { deleteBefore(before: number): Promise<void> };
   readonly auditDays: number;
@@ -63,6 +64,7 @@ export function deleteExpiredJob({
   clock,
   sessions,
   revocations,
+  factors,
   rateLimits,
   audit,
   auditDays,
@@ -81,6 +83,7 @@ export function deleteExpiredJob({
       // The end of the table: the rest is small. Then nothing for an hour.
       await revocations.deletePast();
       await rateLimits.deleteFull();
+      await factors.deletePast();
       await audit.deleteBefore(now - auditDays * DAY);
       restedUntil = now + 60 * 60 * 1000;
     },

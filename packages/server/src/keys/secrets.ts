@@ -18,7 +18,13 @@ import { assert } from "../primitives/assert.ts";
 import { randomBytes } from "../primitives/random.ts";
 
 /** What a key derived from the master secret is for. A new purpose is a new line here. */
-export type KeyPurpose = "attempt-key" | "rate-limit" | "session-cookie" | "dpop-nonce" | "form-token";
+export type KeyPurpose =
+  | "attempt-key"
+  | "rate-limit"
+  | "session-cookie"
+  | "dpop-nonce"
+  | "form-token"
+  | "passkey-challenge";
 
 /** The keys of the refresh token's wire format (DESIGN §3), of one master secret. */
 export interface RefreshKeys {
@@ -131,6 +137,7 @@ function derive(master: Uint8Array): Derived {
       "form-token": key("form-token"),
       "session-cookie": key("session-cookie"),
       "dpop-nonce": key("dpop-nonce"),
+      "passkey-challenge": key("passkey-challenge"),
     },
   };
 }

@@ -115,6 +115,8 @@ ${noticeOf(request.query.notice)}
 ${devices}</section>
 <section aria-labelledby="password"><h2 id="password">${words.password}</h2><p class="about">${words.passwordAbout}</p>
 <p><a class="button quiet" href="${view.url("/account/password")}">${words.changePassword}</a></p></section>
+<section aria-labelledby="factors"><h2 id="factors">${texts.factors.account.title}</h2><p class="about">${texts.factors.account.about}</p>
+<p><a class="button quiet" href="${view.url("/account/factors")}">${texts.factors.account.open}</a></p></section>
 <section aria-labelledby="events"><h2 id="events">${words.events}</h2><p class="about">${words.eventsAbout}</p>
 ${eventList(events, { deviceOf: (id) => knownName(names.get(id)?.name), places, time }) ?? html`<p>${words.noEvents}</p>`}</section>`;
   return view.page({ title: words.title, body, person, isWide: true });

@@ -6,7 +6,9 @@ import { logo } from "./icons.ts";
 /** The files that pages refer to, read once. A changed file has another address, so caches keep each for ever. */
 export function loadAssets() {
   const stylesheet = readFileSync(new URL("keyturn.css", import.meta.url), "utf8");
+  const script = readFileSync(new URL("passkeys.js", import.meta.url), "utf8");
   return {
+    script: asset({ ending: "js", type: "text/javascript; charset=utf-8", content: script }),
     stylesheet: asset({ ending: "css", type: "text/css; charset=utf-8", content: stylesheet }),
     icon: asset({ ending: "svg", type: "image/svg+xml", content: logo }),
   };

@@ -10,7 +10,14 @@ export const formProblem = (sentence: string): FieldProblems => new Map([["", se
 interface Field {
   readonly name: string;
   readonly label: string;
-  readonly autocomplete: "username" | "email" | "name" | "current-password" | "new-password";
+  readonly autocomplete:
+    | "username"
+    | "email"
+    | "name"
+    | "current-password"
+    | "new-password"
+    | "one-time-code"
+    | "off";
   readonly type?: "text" | "email" | "password";
   /** What was typed before. Never a password. */
   readonly value?: string;
@@ -34,7 +41,9 @@ export function textField(field: Field): Html {
     isOptional ? "" : html` required`,
     // Where something is wrong, that is where the page begins.
     field.isFirst === true && problems.size === 0 ? html` autofocus` : "",
-    field.autocomplete === "name" ? "" : html` autocapitalize="none" spellcheck="false"`,
+    field.autocomplete === "name" || field.autocomplete === "off"
+      ? ""
+      : html` autocapitalize="none" spellcheck="false"`,
   ];
   return html`<div class="field">
 <label for="${name}">${label}${isOptional && html` <span class="muted">(${texts.optional})</span>`}</label>

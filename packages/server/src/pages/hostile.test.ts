@@ -38,6 +38,9 @@ const acts = [
     on: "/account/password",
     fields: { current_password: PASSWORD, password: NEW, end_others: "on" },
   },
+  { action: "/account/factors/passkeys", on: "/account/factors", fields: { name: "theirs", passkey: "{}" } },
+  { action: "/account/factors/totp", on: "/account/factors/totp", fields: { code: "000000" } },
+  { action: "/step-up", on: "/step-up", fields: { password: PASSWORD } },
 ];
 
 type Act = (typeof acts)[number];

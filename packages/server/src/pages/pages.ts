@@ -2,21 +2,30 @@ import type { Asset, Page, PageProblem } from "../http/page.ts";
 import type { Log } from "../observability/log.ts";
 import { accountPages } from "./account.ts";
 import { loadAssets } from "./assets.ts";
+import { factorPages } from "./factors.ts";
 import { homePage } from "./home.ts";
 import { passwordPages } from "./password.ts";
 import { createPlaces, type PlaceOf } from "./places.ts";
 import { problemPages } from "./problems.ts";
+import { createTicketCookies, secondFactorPages } from "./second-factor.ts";
 import { signInPages } from "./sign-in.ts";
 import { signOutPages } from "./sign-out.ts";
 import { signUpPages } from "./sign-up.ts";
+import { stepUpPages } from "./step-up.ts";
 import { createView } from "./view.ts";
 
-type Needs<Make extends (parts: never) => unknown> = Omit<Parameters<Make>[0], "view" | "placesOf">;
+type Needs<Make extends (parts: never) => unknown> = Omit<
+  Parameters<Make>[0],
+  "view" | "placesOf" | "ticketCookies"
+>;
 
 type Parts = Needs<typeof accountPages> &
   Needs<typeof homePage> &
   Needs<typeof passwordPages> &
   Needs<typeof signOutPages> &
+  Needs<typeof secondFactorPages> &
+  Needs<typeof stepUpPages> &
+  Needs<typeof factorPages> &
   Needs<typeof signUpPages> & {
     readonly placeOf: PlaceOf | undefined;
     readonly log: Log;
@@ -28,9 +37,10 @@ export function createPages(given: Parts): {
   readonly assets: readonly Asset[];
   readonly problemPage: (problem: PageProblem) => string;
 } {
-  const { stylesheet, icon } = loadAssets();
-  const view = createView({ settings: given.settings, stylesheet, icon });
-  const parts = { ...given, view, placesOf: createPlaces(given) };
+  const { stylesheet, icon, script } = loadAssets();
+  const view = createView({ settings: given.settings, stylesheet, icon, script });
+  const ticketCookies = createTicketCookies(given.settings);
+  const parts = { ...given, view, placesOf: createPlaces(given), ticketCookies };
   return {
     pages: [
       homePage(parts),
@@ -39,8 +49,11 @@ export function createPages(given: Parts): {
       ...signOutPages(parts),
       ...accountPages(parts),
       ...passwordPages(parts),
+      ...secondFactorPages(parts),
+      ...stepUpPages(parts),
+      ...factorPages(parts),
     ],
-    assets: [stylesheet, icon],
+    assets: [stylesheet, icon, script],
     problemPage: problemPages(view),
   };
 }

@@ -1,6 +1,7 @@
 import type { BrowserSessions } from "../http/browser-sessions.ts";
 import type { Page, PageAnswer, PersonRequest } from "../http/page.ts";
 import { unreachable } from "../primitives/assert.ts";
+import type { Factors } from "../users/factors/factors.ts";
 import { passwordCharactersMin } from "../users/password-rules.ts";
 import type { Users } from "../users/users.ts";
 import {
@@ -20,10 +21,11 @@ interface Parts {
   readonly view: View;
   readonly users: Pick<Users, "changePassword">;
   readonly browserSessions: Pick<BrowserSessions, "setCookie">;
+  readonly factors: Pick<Factors, "stepUp">;
 }
 
 /** GET and POST /account/password. */
-export function passwordPages({ view, users, browserSessions }: Parts): Page[] {
+export function passwordPages({ view, users, browserSessions, factors }: Parts): Page[] {
   const words = texts.password;
 
   function form(request: PersonRequest, problems: FieldProblems): string {
@@ -44,7 +46,17 @@ ${postForm({ action: view.url("/account/password"), token: request.formToken }, 
     return view.page({ title: words.title, body, isError: problems.size > 0 });
   }
 
+  const proofFirst = (): PageAnswer => ({
+    location: view.url("/step-up", { return_to: view.url("/account/password") }),
+  });
+
+  async function show(request: PersonRequest): Promise<PageAnswer> {
+    if (await factors.stepUp.isNeededForPassword(request.person.session)) return proofFirst();
+    return { status: 200, html: form(request, noProblems) };
+  }
+
   async function submit(request: PersonRequest): Promise<PageAnswer> {
+    if (await factors.stepUp.isNeededForPassword(request.person.session)) return proofFirst();
     const { person, field, ip } = request;
     const [current, password] = [field("current_password"), field("password")];
     const again = (problems: FieldProblems) => form(request, problems);
@@ -83,7 +95,7 @@ ${postForm({ action: view.url("/account/password"), token: request.formToken }, 
       summary: "The form that changes the password",
       access: "person",
       strangersGoTo,
-      handle: (request) => ({ status: 200, html: form(request, noProblems) }),
+      handle: show,
     },
     {
       method: "POST",

@@ -10,6 +10,10 @@ const weights: Readonly<Partial<Record<AuditEventType, keyof typeof eventIcons>>
   "session.reuse_detected": "warning",
   "sign_in.failed": "warning",
   "sign_in.limited": "warning",
+  "recovery_code.used": "warning",
+  "passkey.counter_went_back": "warning",
+  "second_factor.failed": "warning",
+  "second_factor.limited": "warning",
 };
 
 /** What a list of events asks for besides the events. */

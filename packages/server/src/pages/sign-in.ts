@@ -13,9 +13,11 @@ import {
   problemSummary,
   textField,
 } from "./form-parts.ts";
+import { passkeyArea } from "./passkey-area.ts";
 import { returnPath } from "./return-to.ts";
+import type { TicketCookies } from "./second-factor.ts";
 import { texts } from "./texts.ts";
-import { html, type View } from "./view.ts";
+import { type Html, html, type View } from "./view.ts";
 
 export interface SignInParts {
   readonly view: View;
@@ -25,6 +27,7 @@ export interface SignInParts {
   readonly browserSessions: Pick<BrowserSessions, "setCookie">;
   readonly metrics: Pick<Metrics, "signedIn">;
   readonly settings: { readonly registration: "open" | "off" };
+  readonly ticketCookies: Pick<TicketCookies, "set">;
 }
 
 /** GET and POST /sign-in. */
@@ -44,9 +47,21 @@ ${textField({ name: "password", label: texts.passwordLabel, type: "password", au
 ${problemSummary(problems)}
 ${person && html`<p class="muted">${words.someoneElseWarning(nameOf(person))}</p>`}
 ${postForm({ action: view.url("/sign-in"), token: request.formToken }, fields)}
+${passkeyPart(request, returnTo)}
 </div>
 ${parts.settings.registration === "open" && html`<p class="below">${words.newHere} <a href="${view.url("/sign-up", { return_to: returnTo })}">${words.signUp}</a></p>`}`;
-    return view.page({ title: words.title, body, isError: problems.size > 0 });
+    return view.page({ title: words.title, body, isError: problems.size > 0, hasScript: true });
+  }
+
+  function passkeyPart({ formToken: token }: PageRequest, returnTo: string | undefined): Html {
+    return passkeyArea({
+      kind: "get",
+      options: { url: view.url("/passkeys/challenge") },
+      action: view.url("/sign-in/passkey"),
+      token,
+      button: texts.factors.passkeyButton,
+      returnTo,
+    });
   }
 
   function alreadySignedIn(person: Person, request: PageRequest): string {
@@ -77,11 +92,17 @@ ${parts.settings.registration === "open" && html`<p class="below">${words.newHer
       summary: "The form that signs a browser in; for one that is signed in, the choice to go on",
       access: "anyone",
       tokenOf: "browser",
-      query: { ...query, as: { about: "`someone-else`: the form, although somebody is signed in" } },
+      hasScript: true,
+      query: {
+        ...query,
+        as: { about: "`someone-else`: the form, although somebody is signed in" },
+        problem: { about: "`passkey`: one was not accepted" },
+      },
       handle(request) {
         const { person, query } = request;
         const isChoice = person !== undefined && query.as !== "someone-else";
-        return { status: 200, html: isChoice ? alreadySignedIn(person, request) : form(request, noProblems) };
+        const problems = query.problem === "passkey" ? formProblem(texts.factors.passkeyProblem) : noProblems;
+        return { status: 200, html: isChoice ? alreadySignedIn(person, request) : form(request, problems) };
       },
     },
     {
@@ -90,6 +111,7 @@ ${parts.settings.registration === "open" && html`<p class="below">${words.newHer
       summary: "Signs in, in place of who was signed in before, and leads on to `return_to`",
       access: "anyone",
       tokenOf: "browser",
+      hasScript: true,
       fields: {
         username: { about: "Username or e-mail address" },
         password: { about: "The password" },
@@ -127,6 +149,7 @@ export async function signInAs(given: {
   parts.metrics.signedIn(result.outcome);
   switch (result.outcome) {
     case "signed_in":
+    case "second_factor_required":
       return answerArrived(result, request, parts);
     case "invalid_credentials":
     case "busy":
@@ -138,13 +161,19 @@ export async function signInAs(given: {
   }
 }
 
-/** The way on for a browser that has signed in, by whichever way, with its cookie. */
+/** The way on for a browser that has signed in, by whichever way, with its cookie; or to the second step. */
 function answerArrived(
   arrived: Arrived,
   request: Pick<PageRequest, "field" | "query">,
-  parts: Pick<SignInParts, "view" | "browserSessions">,
+  parts: Pick<SignInParts, "view" | "browserSessions" | "ticketCookies">,
 ): { location: string; cookies: readonly string[] } {
   const returnTo = returnPath(request.field("return_to") || request.query.return_to);
+  if (arrived.outcome === "second_factor_required") {
+    return {
+      location: parts.view.url("/sign-in/second-factor", { return_to: returnTo }),
+      cookies: [parts.ticketCookies.set(arrived.ticket)],
+    };
+  }
   return {
     location: returnTo ?? parts.view.url("/account"),
     cookies: [parts.browserSessions.setCookie(arrived)],

@@ -2,6 +2,7 @@ import type { AuditEventType } from "../audit/events.ts";
 import { refusals } from "../errors.ts";
 import type { PageProblem } from "../http/page.ts";
 import type { EndReason } from "../sessions/end.ts";
+import { factorEvents, factorTexts } from "./texts-factors.ts";
 
 /**
  * Every word that pages show, in English. To translate them, translate this file; nothing else in pages/ speaks.
@@ -76,6 +77,7 @@ const events: Readonly<Partial<Record<AuditEventType, (facts: EventFacts) => str
   "sign_in.limited": () => "Many wrong passwords were tried, so signing in was slowed down",
   "session.started": ({ device }) => (device === undefined ? "You signed in" : `You signed in on ${device}`),
   "session.ended": ({ endReason }) => (endReason === undefined ? undefined : endings[endReason]),
+  ...factorEvents(),
   "session.reuse_detected": ({ device }) =>
     `A copy of a sign-in was used${device === undefined ? "" : ` (${device})`}, so that device was signed out. If you do not know why, change your password`,
 };
@@ -128,6 +130,7 @@ const notices = {
   "none-ended": "There was no other device to sign out.",
   "password-changed": "Your password is changed.",
   "password-changed-others-ended": "Your password is changed, and all your other devices are signed out.",
+  ...factorTexts.notices,
 } as const;
 export type NoticeCode = keyof typeof notices;
 
@@ -148,6 +151,7 @@ export const texts = {
   problemsHeading: (count: number) => (count === 1 ? "There is a problem" : `There are ${count} problems`),
   busy: "Too much is going on just now. Wait a few seconds, then try again.",
   tooManyAttempts: (seconds: number) => `Too many attempts. Wait ${wait(seconds)}, then try again.`,
+  factors: factorTexts,
   usernameLabel: "Username",
   emailLabel: "E-mail address",
   passwordLabel: "Password",

@@ -22,6 +22,8 @@ export interface Shown {
   readonly isError?: boolean;
   /** Whose page it is; then the way to the account and out is at its top. */
   readonly person?: Person | undefined;
+  /** With the script of passkeys; the row of the page says so too, for its security policy. */
+  readonly hasScript?: boolean;
   /** One card in the middle (the default), or the width that lists need. */
   readonly isWide?: boolean;
 }
@@ -33,10 +35,12 @@ export function createView({
   settings,
   stylesheet,
   icon,
+  script,
 }: {
   settings: { readonly issuer: string; readonly siteName: string };
   stylesheet: Pick<Asset, "path">;
   icon: Pick<Asset, "path">;
+  script: Pick<Asset, "path">;
 }) {
   const { host, pathname } = new URL(settings.issuer);
   const { siteName } = settings;
@@ -55,7 +59,7 @@ export function createView({
     return html`<nav aria-label="${nav.label}"><a href="${url("/account")}">${nav.account}</a><a href="${url("/sign-out")}">${nav.signOut}</a></nav>`;
   }
 
-  function page({ title, body, isError = false, person, isWide = false }: Shown): string {
+  function page({ title, body, isError = false, person, isWide = false, hasScript = false }: Shown): string {
     const shownTitle = title === siteName ? title : texts.title(title, siteName);
     return String(html`<!doctype html>
 <html lang="${texts.language}">
@@ -66,7 +70,11 @@ export function createView({
 <meta name="color-scheme" content="light dark">
 <meta name="robots" content="noindex">
 <link rel="icon" href="${url(icon.path)}" type="image/svg+xml">
-<link rel="stylesheet" href="${url(stylesheet.path)}">
+<link rel="stylesheet" href="${url(stylesheet.path)}">${
+      hasScript &&
+      html`
+<script src="${url(script.path)}" defer></script>`
+    }
 </head>
 <body class="${isWide ? "wide" : "narrow"}">
 ${isWide && html`<a class="skip" href="#content">${texts.skip}</a>`}

@@ -37,6 +37,9 @@ export function idFromBytes(bytes: Uint8Array): Id {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
+/** When an id was made; milliseconds since 1970. */
+export const timeOfId = (id: Id): number => idToBytes(id).readUIntBE(0, 6);
+
 /** The smallest id that could have been made at `now`: for "everything older than" without an index on time. */
 export function firstIdAt(now: number): Id {
   const bytes = Buffer.alloc(16);

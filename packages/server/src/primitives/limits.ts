@@ -27,6 +27,23 @@ export const limits = {
   placeCharactersMax: 100,
   /** A name of a browser or system, made from a User-Agent. */
   deviceNameCharactersMax: 60,
+  /** Passkeys of one user. */
+  passkeysPerUserMax: 20,
+  passkeyNameCharactersMax: 60,
+  /** WebAuthn §4: "Credential IDs MUST be at most 1023 bytes". */
+  credentialIdBytesMax: 1023,
+  /** What a browser hands over for a passkey, as JSON. */
+  passkeyResponseCharactersMax: 12_000,
+  /** Wrong codes that one sign-in may be tried with; then it begins anew with its first factor. */
+  ticketTriesMax: 5,
+  ticketMinutesMax: 10,
+  challengeMinutesMax: 5,
+  /** A proof is recent for so long. */
+  recentProofMinutesMax: 15,
+  recoveryCodes: 10,
+  secondFactorRolesMax: 50,
+  /** Secrets that are sealed anew at once, after the master secret has changed. */
+  sealsPerRunMax: 500,
   /** Rows a list hands out at once; more come with a cursor. */
   pageRowsMax: 100,
   /** Turns one transaction carries. */

@@ -19,6 +19,10 @@ export const rateRules = {
   signInFromNewAddresses: { name: "sign-in-account", burst: 50, seconds: 60 },
   /** Guesses at the current password by somebody who sits at an open session. */
   passwordChange: { name: "password-change", burst: 10, seconds: 30 },
+  /** Codes of one account from one address, whatever sign-ins they belong to: who is here knows the password. */
+  secondFactorFromAddress: { name: "second-factor-address", burst: 10, seconds: 60 },
+  /** Codes of one account from everywhere: 720 guesses a day at three codes in a million. Passkeys do not count. */
+  secondFactor: { name: "second-factor-account", burst: 30, seconds: 120 },
   registration: { name: "registration-address", burst: 20, seconds: 60 },
   /** Not a limit on people: how often the audit log repeats that somebody is being limited. */
   limitedAudit: { name: "limited-audit", burst: 1, seconds: 3600 },

@@ -74,6 +74,12 @@ function eventMoment(event: StoredAuditEvent): Moment[] {
     }
     case "session.newer_generation_adopted":
       return [{ at: event.at, text: "A refresh token newer than the restored database was adopted." }];
+    case "session.proven_again": {
+      const amr = String(event.detail?.amr ?? "").split(" ");
+      return [
+        { at: event.at, text: `Its user proved again who they are${withMethods(amr)}${from(event.ip)}.` },
+      ];
+    }
     case "session.ended": {
       const { reason, by } = event.detail ?? {};
       const successor = reason === "replaced" && typeof by === "string" ? `, ${by}` : "";

@@ -1,5 +1,5 @@
 import type { Settings } from "../config-schema.ts";
-import { type Id, idFromBytes } from "../primitives/id.ts";
+import { type Id, idFromBytes, timeOfId } from "../primitives/id.ts";
 import type { EndReason } from "./end.ts";
 import { decodeRecent, type Supersession } from "./recent.ts";
 import type { SessionRow } from "./sessions.sql.ts";
@@ -23,6 +23,8 @@ export interface Session {
   /** RFC 7638: the key that its refresh token is bound to. Undefined when it is bound to none. */
   readonly keyThumbprint: string | undefined;
   readonly createdAt: number;
+  /** When its user proved who they are: at the sign-in, or at the last step-up. */
+  readonly authenticatedAt: number;
   readonly lastUsedAt: number;
   /** The absolute end, fixed at sign-in. */
   readonly expiresAt: number;
@@ -77,7 +79,8 @@ export function sessionFromRow(row: SessionRow, settings: LifeSettings): Session
     ip: row.ip ?? undefined,
     userAgent: row.user_agent ?? undefined,
     keyThumbprint: row.dpop_thumbprint ?? undefined,
-    createdAt: row.authenticated_at,
+    createdAt: timeOfId(idFromBytes(row.id)),
+    authenticatedAt: row.authenticated_at,
     lastUsedAt: row.last_used_at,
     expiresAt: row.expires_at,
     idleEndsAt: Math.min(row.expires_at, row.last_used_at + lifeOf(kind, settings).idleMs),

@@ -44,7 +44,13 @@ export async function openUsers() {
       announced.count += 1;
     },
   });
-  const arrivals = createArrivals({ sessions });
+  // Users without second factors: those are tested in factors/.
+  const arrivals = createArrivals({
+    sessions,
+    ownedBy: async () => ({ hasSecond: false, methods: [] }),
+    tickets: { issue: async () => undefined },
+    settings: { secondFactor: "optional", secondFactorRoles: [] },
+  });
   const dependencies = { database, clock, passwords, rateLimits, sessions, arrivals };
   const users = createUsers(dependencies);
   const audit = createAudit({ database });
