@@ -10,8 +10,12 @@ import { createSigningKeys } from "./keys/signing-keys.ts";
 import type { Log } from "./observability/log.ts";
 import type { Clock } from "./primitives/clock.ts";
 import { createRateLimits } from "./rate-limits/rate-limits.ts";
+import { createGrants } from "./roles/grants.ts";
+import { createReminting } from "./roles/reminting.ts";
+import { createRoles } from "./roles/roles.ts";
 import { createBrowsing } from "./sessions/browsing.ts";
 import { createRevocations } from "./sessions/revocations.ts";
+import { createRights } from "./sessions/rights.ts";
 import { createSessions } from "./sessions/sessions.ts";
 import { createTurning } from "./sessions/turning.ts";
 import { type Database, DatabaseUnavailable } from "./storage/database.ts";
@@ -116,11 +120,15 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
   const browsing = createBrowsing({ database, clock, sessionCookies, settings, log });
   const attemptDigestKey = (keyId: number) => secrets.key("attempt-key", keyId);
   const turning = createTurning({ database, refreshTokens, attemptDigestKey, settings, onEnded, log });
+  const rights = createRights({ database, clock, settings });
   const accessTokens = createAccessTokens({ signingKeys, issuer, settings, clock, log });
   const idTokens = createIdTokens({ signingKeys, issuer, settings, clock });
   const passwords = createPasswords({ settings });
   const rateLimits = createRateLimits({ database, clock, key: secrets.key("rate-limit") });
-  const users = createUsers({ database, clock, passwords, sessions, rateLimits });
+  const reminting = createReminting({ database, clock, announce: onEnded });
+  const roles = createRoles({ database, reminting });
+  const grants = createGrants({ reminting });
+  const users = createUsers({ database, clock, passwords, sessions, rateLimits, grants });
   const arrivals = createArrivals({ sessions });
   const signIn = createSignIn({ database, clock, passwords, arrivals, rateLimits });
   const clients = createClients({ database, clock });
@@ -145,10 +153,13 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
     browsing,
     proofs,
     turning,
+    rights,
     accessTokens,
     idTokens,
     passwords,
     rateLimits,
+    roles,
+    grants,
     users,
     arrivals,
     signIn,

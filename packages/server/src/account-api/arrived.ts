@@ -3,6 +3,7 @@ import type { BrowserSessions } from "../http/browser-sessions.ts";
 import type { Answer } from "../http/endpoint.ts";
 import type { Proofs } from "../http/proofs.ts";
 import type { Clock } from "../primitives/clock.ts";
+import type { RightsReader } from "../sessions/rights.ts";
 import type { AccessTokens } from "../tokens/access-token.ts";
 import type { IdTokens } from "../tokens/id-token.ts";
 import type { Arrived } from "../users/arrivals.ts";
@@ -12,6 +13,7 @@ import { shownUser } from "./user.ts";
 export interface ArrivedParts {
   readonly accessTokens: AccessTokens;
   readonly idTokens: IdTokens;
+  readonly rights: RightsReader;
   readonly settings: ResolvedSettings;
   readonly clock: Clock;
   readonly browserSessions: Pick<BrowserSessions, "setCookie">;
@@ -19,7 +21,10 @@ export interface ArrivedParts {
 }
 
 /** The answer to whoever has signed in, by whichever way: tokens for an app, a cookie for a browser. */
-export function answerArrived({ user, session, credential }: Arrived, parts: ArrivedParts): Answer {
+export async function answerArrived(
+  { user, session, credential }: Arrived,
+  parts: ArrivedParts,
+): Promise<Answer> {
   if (session.kind === "browser") {
     return {
       status: 200,
@@ -30,7 +35,8 @@ export function answerArrived({ user, session, credential }: Arrived, parts: Arr
   const facts = {
     ...session,
     sessionId: session.id,
-    roles: user.roles,
+    // Not of the user as the sign-in found them: a role may have changed before the session was there.
+    rights: await parts.rights.of(session.id),
     authenticatedAt: session.createdAt,
   };
   const access = mintFor(facts, parts);

@@ -24,7 +24,7 @@ export function mintFor(
     scope: facts.scope,
     authenticatedAt: facts.authenticatedAt,
     amr: facts.amr,
-    roles: facts.roles,
+    rights: facts.rights,
     sessionExpiresAt: facts.expiresAt,
     keyThumbprint,
   });

@@ -29,6 +29,7 @@ describe("adding users", () => {
         emailVerified: false,
         name: "Alice",
         roles: ["a", "b"],
+        resourceRoles: [],
         createdAt: 0,
         updatedAt: 0,
         disabledAt: undefined,

@@ -9,8 +9,10 @@ export interface User {
   readonly email: string | undefined;
   readonly emailVerified: boolean;
   readonly name: string | undefined;
-  /** In order, each once. */
+  /** Those that count everywhere; in order, each once. */
   readonly roles: readonly string[];
+  /** Those that count at one resource, as role@resource. */
+  readonly resourceRoles: readonly string[];
   readonly createdAt: number;
   readonly updatedAt: number;
   /** Since when nobody can sign in as this user. */
@@ -46,6 +48,7 @@ export function userFromRow(row: UserRow): User {
     emailVerified: row.email_verified_at !== null,
     name: row.name ?? undefined,
     roles: row.roles === null ? [] : row.roles.split(" "),
+    resourceRoles: row.resource_roles === null ? [] : row.resource_roles.split(" "),
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     disabledAt: row.disabled_at ?? undefined,
