@@ -38,7 +38,7 @@ export function checkResource(resource: string | undefined): Checked {
 }
 
 /** `orders:read`, or `orders:read@orders` for one resource. */
-export function parsePermission(text: string): Checked<Permission> {
+function parsePermission(text: string): Checked<Permission> {
   const at = text.indexOf("@");
   const permission = at < 0 ? text : text.slice(0, at);
   if (!PERMISSION.test(permission)) {
