@@ -4,6 +4,7 @@ import { exitCodes, WrongUsage } from "./outcome.ts";
 import {
   addClientSyntax,
   addKeySyntax,
+  addRoleSyntax,
   addServerSyntax,
   addSessionSyntax,
   addUserSyntax,
@@ -23,7 +24,14 @@ export function buildProgram(run: Run, prepare: (program: Command) => void = () 
     .option("--config <file>", "the settings file (default: keyturn.config.ts or .json, if there is one)")
     .configureHelp({ showGlobalOptions: true });
   prepare(program);
-  for (const add of [addServerSyntax, addUserSyntax, addClientSyntax, addSessionSyntax, addKeySyntax])
+  for (const add of [
+    addServerSyntax,
+    addUserSyntax,
+    addRoleSyntax,
+    addClientSyntax,
+    addSessionSyntax,
+    addKeySyntax,
+  ])
     add(program, run);
   return program;
 }

@@ -89,6 +89,8 @@ const unknownRole: UnknownRole = { outcome: "unknown_role" };
 /** An audit event is small. */
 const LISTED_CHARACTERS_MAX = 1000;
 
+export type Roles = ReturnType<typeof createRoles>;
+
 /**
  * The roles that have been defined. A role that users have and that is not defined is a word in their tokens, with no
  * permissions. Every act is one transaction, with its audit event and its re-mint inside.
