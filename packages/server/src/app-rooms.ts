@@ -26,6 +26,7 @@ import { createIdTokens } from "./tokens/id-token.ts";
 import { createRefreshTokens } from "./tokens/refresh-token.ts";
 import { createSessionCookies } from "./tokens/session-cookie.ts";
 import { createArrivals } from "./users/arrivals.ts";
+import { createImporting } from "./users/importing.ts";
 import { createPasswords } from "./users/password-hashing.ts";
 import { createSignIn } from "./users/sign-in.ts";
 import { createUsers } from "./users/users.ts";
@@ -129,6 +130,7 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
   const roles = createRoles({ database, reminting });
   const grants = createGrants({ reminting });
   const users = createUsers({ database, clock, passwords, sessions, rateLimits, grants });
+  const importing = createImporting({ database, clock });
   const arrivals = createArrivals({ sessions });
   const signIn = createSignIn({ database, clock, passwords, arrivals, rateLimits });
   const clients = createClients({ database, clock });
@@ -161,6 +163,7 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
     roles,
     grants,
     users,
+    importing,
     arrivals,
     signIn,
     clients,

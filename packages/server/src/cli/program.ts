@@ -1,10 +1,10 @@
 import { Command, CommanderError } from "commander";
 import { version } from "../version.ts";
 import { exitCodes, WrongUsage } from "./outcome.ts";
+import { addRoleSyntax } from "./role-syntax.ts";
 import {
   addClientSyntax,
   addKeySyntax,
-  addRoleSyntax,
   addServerSyntax,
   addSessionSyntax,
   addUserSyntax,

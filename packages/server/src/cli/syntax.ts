@@ -8,17 +8,18 @@ export type Run = (command: Command, work: (context: Context) => Promise<Outcome
 // Each work is loaded when it is asked for: `serve` starts faster so, and `--help` loads none.
 
 /** The help ends with an example. */
-function example(command: Command, text: string): Command {
+export function example(command: Command, text: string): Command {
   return command.addHelpText("after", `\nExample:\n  ${text}`);
 }
 
-function paged(command: Command): Command {
+export function paged(command: Command): Command {
   return command
     .option("--limit <rows>", "how many rows at most (default: 100)")
     .option("--from <id>", "where the page before ended");
 }
 
-const anyName = "an id, a username or an e-mail address";
+export const anyName = "an id, a username or an e-mail address";
+export const repeated = (value: string, all: string[] = []) => [...all, value];
 const passwordStdin = "take the password from the standard input";
 
 export function addServerSyntax(program: Command, run: Run): void {
@@ -91,6 +92,30 @@ export function addUserSyntax(program: Command, run: Run): void {
     example(act, `keyturn user ${verb} alice`);
   }
   addAccessSyntax(user, run);
+  addImportSyntax(user, run);
+}
+
+function addImportSyntax(user: Command, run: Run): void {
+  const bring = user
+    .command("import <file>")
+    .description(
+      "bring users along from a file of JSON lines or CSV, - for the standard input; run it again to go on",
+    )
+    .addOption(
+      new Option(
+        "--format <format>",
+        "what the file is (default: by its name, else by how it begins)",
+      ).choices(["csv", "jsonl"]),
+    )
+    .option("--report <file>", "where the refused lines are named (default: the standard error stream)")
+    .option("--ignore <column>", "leave a column out; may be repeated", repeated)
+    .option("--dry-run", "look at every line and change nothing")
+    .action((file: string, options, command: Command) =>
+      run(command, async (context) =>
+        (await import("./commands/user-import.ts")).importFile(context, file, options),
+      ),
+    );
+  example(bring, "keyturn user import users.csv --report refused.jsonl --dry-run");
 }
 
 /** What a user may do, and by what they prove who they are. */
@@ -118,75 +143,6 @@ function addAccessSyntax(user: Command, run: Run): void {
       run(command, async (context) => (await load()).roles(context, who, { wanted, ...options })),
     );
   example(roles, "keyturn user roles alice editor auditor");
-}
-
-const repeated = (value: string, all: string[] = []) => [...all, value];
-
-export function addRoleSyntax(program: Command, run: Run): void {
-  const role = program.command("role").description("what users may do");
-  const load = () => import("./commands/role.ts");
-  const permission = [
-    "--permission <name[@resource]>",
-    "a permission, for one resource or all; may be repeated",
-  ];
-  const at = "count at this audience only, the id of a resource or a URL (default: everywhere)";
-
-  const add = role
-    .command("add <name>")
-    .description("add a role")
-    .option("--description <text>", "what it is for")
-    .option(permission[0] as string, permission[1] as string, repeated)
-    .action((name: string, options, command: Command) =>
-      run(command, async (context) => (await load()).add(context, name, options)),
-    );
-  example(add, "keyturn role add editor --permission articles:write --permission orders:read@orders");
-
-  const list = paged(role.command("list").description("the roles, in the order of their names")).action(
-    (options, command: Command) => run(command, async (context) => (await load()).list(context, options)),
-  );
-  example(list, "keyturn role list");
-
-  const set = role
-    .command("set <name>")
-    .description("change a role; permissions that are given take the place of those before")
-    .option("--description <text>", "what it is for; empty takes it away")
-    .option(permission[0] as string, permission[1] as string, repeated)
-    .option("--none", "take all permissions away")
-    .action((name: string, options, command: Command) =>
-      run(command, async (context) => (await load()).set(context, name, options)),
-    );
-  example(set, "keyturn role set editor --permission articles:write");
-
-  const acts = [
-    ["show", "one role, and how many users have it"],
-    ["remove", "delete a role, and take it from whoever has it"],
-  ] as const;
-  for (const [verb, about] of acts) {
-    const act = role
-      .command(`${verb} <name>`)
-      .description(about)
-      .action((name: string, _options, command: Command) =>
-        run(command, async (context) => (await load())[verb](context, name)),
-      );
-    example(act, `keyturn role ${verb} editor`);
-  }
-
-  const grants = [
-    ["grant", "give a user a role"],
-    ["revoke", "take a role from a user"],
-  ] as const;
-  for (const [verb, about] of grants) {
-    const act = role
-      .command(verb)
-      .argument("<user>", anyName)
-      .argument("<role>", "the role")
-      .description(about)
-      .option("--resource <id>", at)
-      .action((...[who, name, options, command]: [string, string, { resource?: string }, Command]) =>
-        run(command, async (context) => (await load())[verb](context, { user: who, role: name, ...options })),
-      );
-    example(act, `keyturn role ${verb} alice editor --resource orders`);
-  }
 }
 
 export function addClientSyntax(program: Command, run: Run): void {

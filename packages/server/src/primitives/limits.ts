@@ -32,6 +32,15 @@ export const limits = {
   tokenPostdatedSecondsMax: 3,
   /** How often a change that came too soon after others waits for its time. */
   remintWaitsMax: 10,
+  /** A line of a file of users; a longer one is refused, and read past. */
+  importLineBytesMax: 64 * 1024,
+  /** Lines that one record of a CSV file may take, because of line breaks in quotes. */
+  importRecordLinesMax: 100,
+  /** Users that are brought along in one transaction. */
+  importBatchMax: 250,
+  /** Names of earlier lines that a line is compared with: a name twice further apart is found in the database. */
+  importNamesRemembered: 100_000,
+  externalIdCharactersMax: 200,
   /** How often a re-mint that took too long to commit is sent again. */
   remintResendsMax: 5,
   /** Where a page is asked to lead on to; a longer path is not gone to. */

@@ -32,6 +32,7 @@ describe("adding users", () => {
         resourceRoles: [],
         createdAt: 0,
         updatedAt: 0,
+        externalId: undefined,
         disabledAt: undefined,
       },
     );

@@ -95,7 +95,7 @@ export function createAdding({ database, clock, passwords, rateLimits }: Depende
     ]);
     if (results[roles.length === 0 ? 0 : 1]?.changes !== 1) return undefined;
     const given = { roles: roles.join(" ") || null, resource_roles: null };
-    return userFromRow({ ...row, updated_at: at, disabled_at: null, ...given });
+    return userFromRow({ ...row, updated_at: at, disabled_at: null, external_id: null, ...given });
   }
 
   async function whichIsTaken(user: CheckedUser): Promise<"username_taken" | "email_taken"> {

@@ -15,6 +15,8 @@ export interface User {
   readonly resourceRoles: readonly string[];
   readonly createdAt: number;
   readonly updatedAt: number;
+  /** What they were called where they were brought along from. */
+  readonly externalId: string | undefined;
   /** Since when nobody can sign in as this user. */
   readonly disabledAt: number | undefined;
 }
@@ -51,6 +53,7 @@ export function userFromRow(row: UserRow): User {
     resourceRoles: row.resource_roles === null ? [] : row.resource_roles.split(" "),
     createdAt: row.created_at,
     updatedAt: row.updated_at,
+    externalId: row.external_id ?? undefined,
     disabledAt: row.disabled_at ?? undefined,
   };
 }

@@ -10,18 +10,21 @@ export interface UserRow {
   created_at: number;
   updated_at: number;
   disabled_at: number | null;
+  external_id: string | null;
   /** Separated by spaces, in order; null when there are none. */
   roles: string | null;
   /** The same of those for one resource, as role@resource. */
   resource_roles: string | null;
 }
 
-export interface NewUserRow extends Omit<UserRow, "roles" | "resource_roles" | "updated_at" | "disabled_at"> {
+export interface NewUserRow
+  extends Omit<UserRow, "roles" | "resource_roles" | "updated_at" | "disabled_at" | "external_id"> {
   username_key: string;
   email_key: string | null;
 }
 
 const columns = sql`u.id, u.username, u.email, u.email_verified_at, u.name, u.created_at, u.updated_at, u.disabled_at,
+  u.external_id,
   (SELECT string_agg(r.role, ' ' ORDER BY r.role) FROM user_roles r
     WHERE r.user_id = u.id AND r.resource = '') AS roles,
   (SELECT string_agg(r.role || '@' || r.resource, ' ' ORDER BY r.role, r.resource) FROM user_roles r

@@ -191,6 +191,7 @@ function shownUser(user: User) {
     name: user.name ?? null,
     roles: user.roles,
     resourceRoles: user.resourceRoles,
+    externalId: user.externalId ?? null,
     createdAt: isoTime(user.createdAt),
     updatedAt: isoTime(user.updatedAt),
     disabledAt: isoTime(user.disabledAt),
@@ -204,6 +205,7 @@ function userFields(user: User) {
     name: user.name,
     "e-mail": user.email && `${user.email}${user.emailVerified ? "" : " (not verified)"}`,
     roles: [...user.roles, ...user.resourceRoles].join(" ") || undefined,
+    "external id": user.externalId,
     added: readableTime(user.createdAt),
     disabled: user.disabledAt === undefined ? undefined : readableTime(user.disabledAt),
   };

@@ -1,5 +1,5 @@
 import * as firstTables from "./0001-first-tables.ts";
-import * as roles from "./0002-roles.ts";
+import * as rolesAndImport from "./0002-roles-and-import.ts";
 
 export interface Migration {
   /** Counts from 1 without gaps. */
@@ -12,5 +12,5 @@ export interface Migration {
 /** Every migration there ever was, oldest first. One that was released is never changed: add another. */
 export const migrations: readonly Migration[] = [
   { version: 1, name: "first-tables", ...firstTables },
-  { version: 2, name: "roles", ...roles },
+  { version: 2, name: "roles-and-import", ...rolesAndImport },
 ];

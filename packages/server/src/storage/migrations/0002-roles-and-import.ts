@@ -1,5 +1,6 @@
 /**
- * Roles as things of their own, roles for one resource, and what the feed is asked for at every turn.
+ * Roles as things of their own, roles for one resource, what the feed is asked for at every turn; and what a user was
+ * called where they were brought along from.
  *
  * A node of the version before goes on while this runs: what it inserts into user_roles is a role everywhere. It would
  * read a role for one resource as one everywhere, so give the first of those when all nodes are new.
@@ -47,4 +48,8 @@ INSERT INTO role_changes (id, count) VALUES (1, 0);
 -- Every turn asks for the re-mints that concern it; ended sessions, which are many more, are in neither index.
 CREATE INDEX revocations_soft ON revocations (session_id) WHERE soft = 1;
 CREATE INDEX revocations_wide ON revocations (seq) WHERE session_id IS NULL;
+
+-- The id that a user had in the system they came from.
+ALTER TABLE users ADD COLUMN external_id TEXT;
+CREATE UNIQUE INDEX users_by_external_id ON users (external_id) WHERE external_id IS NOT NULL;
 `;
