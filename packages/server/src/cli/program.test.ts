@@ -250,7 +250,7 @@ test("what a stranger chose does not reach the terminal as a command to it", asy
 test("--help of every command has an example; help and version are no failures", async () => {
   const commands = [
     ...["serve", "migrate", "doctor"].map((name) => [name]),
-    ...["add", "list", "show", "remove", "disable", "enable", "password", "roles"].map((verb) => [
+    ...["add", "list", "show", "remove", "disable", "enable", "password", "roles", "import"].map((verb) => [
       "user",
       verb,
     ]),

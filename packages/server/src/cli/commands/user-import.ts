@@ -10,7 +10,7 @@ import {
 import { type ImportFormat, UnreadableFile } from "../../admin/commands/import/records.ts";
 import { type Context, inRooms } from "../open.ts";
 import { exitCodes, type Outcome, WrongUsage } from "../outcome.ts";
-import { progress, type Terminal } from "../terminal.ts";
+import { printable, progress, type Terminal } from "../terminal.ts";
 
 export interface ImportCommandOptions {
   readonly format?: ImportFormat;
@@ -106,7 +106,9 @@ async function openReport(terminal: Terminal, file: string | undefined) {
   if (file === undefined) {
     return {
       write({ line, field, problem }: RefusedLine): void {
-        terminal.stderr.write(`line ${line}: ${field === undefined ? "" : `${field}: `}${problem}\n`);
+        terminal.stderr.write(
+          `line ${line}: ${field === undefined ? "" : `${field}: `}${printable(problem)}\n`,
+        );
       },
       async close(): Promise<void> {},
     };
