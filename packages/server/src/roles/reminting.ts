@@ -41,7 +41,7 @@ export type Reminting = ReturnType<typeof createReminting>;
 /**
  * Changes of what users may do, each one transaction with its re-mint inside.
  *
- * The rule (ADR 0011): a token is issued at the time just before its rights were read. `before` is a whole second that
+ * The rule (ADR 0014): a token is issued at the time just before its rights were read. `before` is a whole second that
  * lies after the commit, so a token with the rights of before is older than it. Whoever reads after the commit finds
  * the entry too, and issues the token at `before` or later.
  */

@@ -99,7 +99,7 @@ export function createAccessTokens(parts: AccessTokensParts): AccessTokens {
       const { rights } = input;
       const now = rights?.readAt ?? clock.now();
       const mintedAt = toSeconds(now);
-      // ADR 0011: a token with the new rights must not look older than the change, whose `before` is in whole seconds.
+      // ADR 0014: a token with the new rights must not look older than the change, whose `before` is in whole seconds.
       const issuedAt = Math.max(mintedAt, rights?.notBefore ?? 0);
       // DESIGN §3: nothing outlives the absolute end that was fixed at sign-in.
       const expiresAt = Math.min(mintedAt + settings.accessTokenSeconds, toSeconds(input.sessionExpiresAt));
