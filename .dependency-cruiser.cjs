@@ -112,13 +112,13 @@ module.exports = {
       mail: ["observability"],
     }),
     ...neighbours(2, folders2, {
-      users: ["sessions", "rate-limits", "audit"],
+      users: ["sessions", "roles", "rate-limits", "audit"],
       sessions: ["tokens", "audit"],
       tokens: ["keys", "audit"],
       keys: ["audit"],
       clients: ["audit"],
       consents: ["audit"],
-      roles: ["audit"],
+      roles: ["sessions", "audit"],
       "rate-limits": ["audit"],
     }),
     ...neighbours(4, ["account-api", "oauth", "providers", "pages", "admin/commands"], {

@@ -10,8 +10,12 @@ import { createSigningKeys } from "./keys/signing-keys.ts";
 import type { Log } from "./observability/log.ts";
 import type { Clock } from "./primitives/clock.ts";
 import { createRateLimits } from "./rate-limits/rate-limits.ts";
+import { createGrants } from "./roles/grants.ts";
+import { createReminting } from "./roles/reminting.ts";
+import { createRoles } from "./roles/roles.ts";
 import { createBrowsing } from "./sessions/browsing.ts";
 import { createRevocations } from "./sessions/revocations.ts";
+import { createRights } from "./sessions/rights.ts";
 import { createSessions } from "./sessions/sessions.ts";
 import { createTurning } from "./sessions/turning.ts";
 import { type Database, DatabaseUnavailable } from "./storage/database.ts";
@@ -22,6 +26,7 @@ import { createIdTokens } from "./tokens/id-token.ts";
 import { createRefreshTokens } from "./tokens/refresh-token.ts";
 import { createSessionCookies } from "./tokens/session-cookie.ts";
 import { createFactors } from "./users/factors/factors.ts";
+import { createImporting } from "./users/importing.ts";
 import { createPasswords } from "./users/password-hashing.ts";
 import { createSignIn } from "./users/sign-in.ts";
 import { createUsers } from "./users/users.ts";
@@ -116,11 +121,16 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
   const browsing = createBrowsing({ database, clock, sessionCookies, settings, log });
   const attemptDigestKey = (keyId: number) => secrets.key("attempt-key", keyId);
   const turning = createTurning({ database, refreshTokens, attemptDigestKey, settings, onEnded, log });
+  const rights = createRights({ database, clock, settings });
   const accessTokens = createAccessTokens({ signingKeys, issuer, settings, clock, log });
   const idTokens = createIdTokens({ signingKeys, issuer, settings, clock });
   const passwords = createPasswords({ settings });
   const rateLimits = createRateLimits({ database, clock, key: secrets.key("rate-limit") });
-  const users = createUsers({ database, clock, passwords, sessions, rateLimits });
+  const reminting = createReminting({ database, clock, announce: onEnded });
+  const roles = createRoles({ database, reminting });
+  const grants = createGrants({ reminting });
+  const users = createUsers({ database, clock, passwords, sessions, rateLimits, grants });
+  const importing = createImporting({ database, clock });
   const challengeKey = secrets.key("passkey-challenge");
   const factors = createFactors({
     database,
@@ -158,11 +168,15 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
     browsing,
     proofs,
     turning,
+    rights,
     accessTokens,
     idTokens,
     passwords,
     rateLimits,
+    roles,
+    grants,
     users,
+    importing,
     arrivals,
     factors,
     signIn,

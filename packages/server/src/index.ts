@@ -11,6 +11,8 @@ import type { SettingsInput } from "./config-schema.ts";
 import { fetchHandler } from "./fetch-handler.ts";
 import type { Hooks } from "./hooks.ts";
 import type { SigningKeys } from "./keys/signing-keys.ts";
+import type { Grants } from "./roles/grants.ts";
+import type { Roles } from "./roles/roles.ts";
 import type { ConnectionInfo } from "./routes.ts";
 import { nodeHandler } from "./server.ts";
 import type { Sessions } from "./sessions/sessions.ts";
@@ -22,6 +24,7 @@ export { type ResolvedSettings, WrongSetting } from "./config.ts";
 export type { SettingsInput } from "./config-schema.ts";
 export type { Hooks } from "./hooks.ts";
 export type { KeyRecord, RotateOutcome } from "./keys/signing-key.ts";
+export type { Role } from "./roles/roles.ts";
 export type { ConnectionInfo } from "./routes.ts";
 export type { Session } from "./sessions/session.ts";
 export { DatabaseUnavailable } from "./storage/database.ts";
@@ -50,6 +53,8 @@ export interface Keyturn {
    */
   session(request: Request | IncomingMessage): Promise<CurrentSession | undefined>;
   readonly users: Users;
+  /** What roles allow, and who has them. */
+  readonly roles: Roles & Pick<Grants, "grant" | "revoke">;
   readonly sessions: Sessions;
   readonly keys: Pick<SigningKeys, "list" | "rotate">;
   /** Lets what is under way end, then closes the database. */
@@ -74,6 +79,7 @@ export async function createKeyturn(
     createGuard: app.localGuard,
     session: app.sessionOf,
     users: app.users,
+    roles: { ...app.roles, grant: app.grants.grant, revoke: app.grants.revoke },
     sessions: app.sessions,
     keys: app.signingKeys,
     close: app.close,

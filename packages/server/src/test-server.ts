@@ -24,7 +24,8 @@ const operator = { actor: "operator" } as const;
 const tables = {
   users: "id, username, email, name, disabled_at",
   credentials: "id, secret",
-  user_roles: "user_id, role",
+  user_roles: "user_id, role, resource",
+  role_permissions: "role, permission, resource",
   clients: "id, secret_digest",
   sessions: "id, generation, digest, last_used_at, revoked_at, end_reason",
   // Entries whose time is over are deleted by a job; the position moves only when one is added.

@@ -6,6 +6,7 @@ import type { Proofs } from "../http/proofs.ts";
 import type { Clock } from "../primitives/clock.ts";
 import { limits } from "../primitives/limits.ts";
 import { acrOf } from "../sessions/acr.ts";
+import type { RightsReader } from "../sessions/rights.ts";
 import type { AccessTokens } from "../tokens/access-token.ts";
 import type { IdTokens } from "../tokens/id-token.ts";
 import type { Arrived, SecondFactorRequired } from "../users/arrivals.ts";
@@ -15,6 +16,7 @@ import { shownUser } from "./user.ts";
 export interface ArrivedParts {
   readonly accessTokens: AccessTokens;
   readonly idTokens: IdTokens;
+  readonly rights: RightsReader;
   readonly settings: ResolvedSettings;
   readonly clock: Clock;
   readonly browserSessions: Pick<BrowserSessions, "setCookie">;
@@ -36,7 +38,7 @@ function secondFactorNeeded({ ticket, purpose, methods }: SecondFactorRequired):
  * The answer to whoever has signed in, by whichever way: tokens for an app, a cookie for a browser.
  * @throws Refusal second_factor_required, second_factor_enrolment_required
  */
-export function answerArrived(arrived: Arrived, parts: ArrivedParts): Answer {
+export async function answerArrived(arrived: Arrived, parts: ArrivedParts): Promise<Answer> {
   if (arrived.outcome === "second_factor_required") throw secondFactorNeeded(arrived);
   const { user, session, credential } = arrived;
   if (session.kind === "browser") {
@@ -49,7 +51,8 @@ export function answerArrived(arrived: Arrived, parts: ArrivedParts): Answer {
   const facts = {
     ...session,
     sessionId: session.id,
-    roles: user.roles,
+    // Not of the user as the sign-in found them: a role may have changed before the session was there.
+    rights: await parts.rights.of(session.id),
     authenticatedAt: session.authenticatedAt,
   };
   const access = mintFor(facts, parts);

@@ -3,6 +3,7 @@ import type { Clock } from "../primitives/clock.ts";
 import type { Id } from "../primitives/id.ts";
 import { limits } from "../primitives/limits.ts";
 import type { Browsing, BrowsingRefusal, Look } from "../sessions/browsing.ts";
+import type { RightsReader } from "../sessions/rights.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import type { AccessTokens } from "../tokens/access-token.ts";
 import type { Users } from "../users/users.ts";
@@ -31,6 +32,7 @@ interface Dependencies {
   readonly browsing: Browsing;
   readonly sessions: Pick<Sessions, "find">;
   readonly users: Pick<Users, "findById">;
+  readonly rights: RightsReader;
   readonly accessTokens: AccessTokens;
   readonly settings: ResolvedSettings;
   readonly clock: Clock;
@@ -39,6 +41,7 @@ interface Dependencies {
 /** What does not change from one reply to the next. */
 interface Kept {
   readonly userUpdatedAt: number;
+  readonly remint: number;
   readonly user: CurrentSession["user"];
   readonly accessToken: string;
   /** Milliseconds since 1970: from then on a new token is minted; and when the token ends. */
@@ -52,24 +55,26 @@ export type CurrentSessions = ReturnType<typeof createCurrentSessions>;
 
 /**
  * Reads who is signed in. The row is asked every time, so that a session that was ended anywhere is over here at once;
- * what is dear (the user, a signature) is kept until half of the token's life is over or the user has changed.
+ * what is dear (the user, a signature) is kept until half of the token's life is over, the user has changed, or the feed
+ * asks for a new token.
  */
 export function createCurrentSessions(dependencies: Dependencies) {
-  const { browsing, sessions, users, clock } = dependencies;
+  const { browsing, sessions, users, rights, clock } = dependencies;
   const keptById = new Map<Id, Kept>();
 
   async function make(look: Look & { outcome: "living" }): Promise<Kept | undefined> {
-    const { sessionId, userUpdatedAt } = look;
+    const { sessionId, userUpdatedAt, remint } = look;
     const session = await sessions.find(sessionId);
     const user = session && (await users.findById(session.userId));
     if (session === undefined || user === undefined) return undefined;
     const now = clock.now();
-    const facts = { ...session, sessionId, roles: user.roles };
+    const facts = { ...session, sessionId, rights: await rights.of(sessionId) };
     const { accessToken, expiresIn } = mintFor(facts, dependencies);
     const shown = shownUser(user);
     const json = JSON.stringify({ user: shown, sessionId, accessToken });
     return {
       userUpdatedAt,
+      remint,
       user: shown,
       accessToken,
       renewAt: now + expiresIn * 500,
@@ -82,9 +87,8 @@ export function createCurrentSessions(dependencies: Dependencies) {
 
   async function keptFor(look: Look & { outcome: "living" }): Promise<Kept | undefined> {
     const found = keptById.get(look.sessionId);
-    if (found !== undefined && found.userUpdatedAt === look.userUpdatedAt && clock.now() < found.renewAt) {
-      return found;
-    }
+    const isCurrent = found?.userUpdatedAt === look.userUpdatedAt && found.remint === look.remint;
+    if (found !== undefined && isCurrent && clock.now() < found.renewAt) return found;
     const made = await make(look);
     keptById.delete(look.sessionId);
     if (made === undefined) return undefined;

@@ -72,7 +72,7 @@ export function secondFactorEndpoints(dependencies: Dependencies): Endpoint[] {
     metrics.signedIn(taken.outcome);
     switch (taken.outcome) {
       case "signed_in": {
-        const answer = answerArrived(taken, dependencies);
+        const answer = await answerArrived(taken, dependencies);
         const { recoveryCodes } = taken;
         return recoveryCodes === undefined
           ? answer

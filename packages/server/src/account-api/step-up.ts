@@ -7,6 +7,7 @@ import type { Answer, Endpoint, UserRequest } from "../http/endpoint.ts";
 import { unreachable } from "../primitives/assert.ts";
 import { limits } from "../primitives/limits.ts";
 import { acrOf } from "../sessions/acr.ts";
+import type { RightsReader } from "../sessions/rights.ts";
 import type { AccessTokens } from "../tokens/access-token.ts";
 import type { Factors } from "../users/factors/factors.ts";
 import type { Users } from "../users/users.ts";
@@ -24,6 +25,7 @@ interface Dependencies {
   readonly users: Pick<Users, "findById">;
   readonly browserSessions: Pick<BrowserSessions, "setCookie">;
   readonly accessTokens: AccessTokens;
+  readonly rights: RightsReader;
   readonly settings: ResolvedSettings;
 }
 
@@ -51,7 +53,7 @@ export function stepUpEndpoints(dependencies: Dependencies): Endpoint[] {
         return unreachable(proven);
     }
     const { session: now, credential } = proven;
-    const facts = { ...now, sessionId: now.id, roles: user.roles };
+    const facts = { ...now, sessionId: now.id, rights: await dependencies.rights.of(now.id) };
     const json = { ...mintFor(facts, dependencies), sessionId: now.id, acr: acrOf(now.amr) };
     if (credential === undefined) return { status: 200, json };
     return {

@@ -26,7 +26,7 @@ export function mintFor(
     authenticatedAt: facts.authenticatedAt,
     amr: facts.amr,
     acr: acrOf(facts.amr),
-    roles: facts.roles,
+    rights: facts.rights,
     sessionExpiresAt: facts.expiresAt,
     keyThumbprint,
   });

@@ -1,4 +1,4 @@
-import sql, { type Sql } from "sql-template-tag";
+import sql, { join, type Sql } from "sql-template-tag";
 import { type Id, idToBytes } from "../primitives/id.ts";
 import type { AuditEvent } from "./events.ts";
 
@@ -15,6 +15,18 @@ export function insertEvent(entry: { id: Id; at: number; event: AuditEvent; only
     SELECT ${idToBytes(id)}, ${at}, ${event.type}, ${bytesOrNull(event.userId)}, ${bytesOrNull(event.sessionId)},
       ${event.clientId ?? null}, ${event.actor}, ${event.ip ?? null}, ${JSON.stringify(event.detail ?? {})}
     WHERE ${onlyIf}`;
+}
+
+/** Several at once, of an act that is certain to have happened. */
+export function insertEvents(entries: readonly { id: Id; at: number; event: AuditEvent }[]): Sql {
+  const values = entries.map(
+    ({ id, at, event }) => sql`(${idToBytes(id)}, ${at}, ${event.type}, ${bytesOrNull(event.userId)},
+      ${bytesOrNull(event.sessionId)}, ${event.clientId ?? null}, ${event.actor}, ${event.ip ?? null},
+      ${JSON.stringify(event.detail ?? {})})`,
+  );
+  return sql`
+    INSERT INTO audit_events (id, at, type, user_id, session_id, client_id, actor, ip, detail)
+    VALUES ${join(values)}`;
 }
 
 /** The newest events first. `before` is the id of the last event of the page before. */

@@ -66,6 +66,27 @@ test("every command answers --json with one document on the standard output and 
     [["user", "list"]],
     [["user", "show", "carol@example.com"]],
     [["user", "roles", "carol", "editor"]],
+    [
+      [
+        "role",
+        "add",
+        "editor",
+        "--description",
+        "Edits",
+        "--permission",
+        "a:b",
+        "--permission",
+        "a:c@orders",
+      ],
+    ],
+    [["role", "list"]],
+    [["role", "set", "editor", "--permission", "a:d"]],
+    [["role", "set", "editor", "--none", "--description", ""]],
+    [["role", "grant", "carol", "editor", "--resource", "orders"]],
+    [["role", "grant", "carol", "editor"]],
+    [["role", "revoke", "carol", "editor"]],
+    [["role", "show", "editor"]],
+    [["role", "remove", "editor"]],
     [["user", "roles", "carol", "--none"]],
     [["user", "password", "carol"]],
     [["user", "password", "carol", "--password-stdin", "--keep-sessions"], PASSWORD],
@@ -110,6 +131,20 @@ test("the same answers for a person are text, with nothing but the answer on the
   for (const row of rows) assert.match(row.slice(column), /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC/);
 });
 
+test("roles at the terminal: what a user has is said in one line", async () => {
+  assert.equal((await place.run(["role", "add", "auditor", "--permission", "log:read"])).exitCode, 0);
+  const granted = await place.run(["role", "grant", "alice", "auditor"]);
+  assert.equal(granted.stdout, "alice now has the roles auditor.\n");
+  assert.match(granted.stderr, /within a second/);
+  const again = await place.run(["role", "grant", "alice", "auditor"]);
+  assert.deepEqual([again.stdout, again.stderr], ["alice has, as before, the roles auditor.\n", ""]);
+  await place.run(["role", "grant", "alice", "auditor", "--resource", "orders"]);
+  assert.match((await place.run(["user", "show", "alice"])).stdout, /^roles +auditor auditor@orders$/m);
+  assert.match((await place.run(["role", "list"])).stdout, /^auditor +log:read/m);
+  const removed = await place.run(["role", "remove", "auditor"]);
+  assert.equal(removed.stdout, "The role auditor is removed; taken from 1 user.\n");
+});
+
 test("exit code 1 and a stable code: what is not there, or is taken", async () => {
   const refusals: [string[], string][] = [
     [["user", "show", "nobody"], "unknown_user"],
@@ -119,6 +154,14 @@ test("exit code 1 and a stable code: what is not there, or is taken", async () =
     [["user", "add", "ALICE"], "username_taken"],
     [["user", "add", "two words"], "invalid_username"],
     [["user", "add", "frank", "--email", "frank"], "invalid_email"],
+    [["role", "show", "nothing"], "unknown_role"],
+    [["role", "remove", "nothing"], "unknown_role"],
+    [["role", "set", "nothing", "--none"], "unknown_role"],
+    [["role", "add", "two words"], "invalid_role"],
+    [["role", "add", "x", "--permission", "a b"], "invalid_permissions"],
+    [["role", "grant", "nobody", "x"], "unknown_user"],
+    [["role", "grant", "alice", "two words"], "invalid_role"],
+    [["role", "revoke", "alice", "x", "--resource", "a b"], "invalid_resource"],
     [["client", "show", "nothing"], "unknown_client"],
     [["client", "add", "x", "--id", "No!", "--type", "resource"], "invalid_id"],
     [["session", "show", NO_SESSION], "unknown_session"],
@@ -143,6 +186,9 @@ test("exit code 2, one line and a hint: a command line that is wrong", async () 
     ["user", "add", "a", "--nonsense"],
     ["user", "roles", "alice"],
     ["user", "roles", "alice", "a", "--none"],
+    ["role", "set", "x"],
+    ["role", "set", "x", "--none", "--permission", "a"],
+    ["role", "grant", "alice"],
     ["user", "list", "--limit", "0"],
     ["user", "list", "--limit", "1e3"],
     ["user", "list", "--from", "x"],
@@ -204,10 +250,11 @@ test("what a stranger chose does not reach the terminal as a command to it", asy
 test("--help of every command has an example; help and version are no failures", async () => {
   const commands = [
     ...["serve", "migrate", "doctor"].map((name) => [name]),
-    ...["add", "list", "show", "remove", "disable", "enable", "password", "roles"].map((verb) => [
+    ...["add", "list", "show", "remove", "disable", "enable", "password", "roles", "import"].map((verb) => [
       "user",
       verb,
     ]),
+    ...["add", "list", "show", "set", "remove", "grant", "revoke"].map((verb) => ["role", verb]),
     ...["add", "list", "show", "remove", "secret"].map((verb) => ["client", verb]),
     ...["list", "show", "revoke", "explain"].map((verb) => ["session", verb]),
     ...["list", "rotate"].map((verb) => ["key", verb]),

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { version } from "../version.ts";
 import { exitCodes, WrongUsage } from "./outcome.ts";
+import { addRoleSyntax } from "./role-syntax.ts";
 import {
   addClientSyntax,
   addKeySyntax,
@@ -23,7 +24,14 @@ export function buildProgram(run: Run, prepare: (program: Command) => void = () 
     .option("--config <file>", "the settings file (default: keyturn.config.ts or .json, if there is one)")
     .configureHelp({ showGlobalOptions: true });
   prepare(program);
-  for (const add of [addServerSyntax, addUserSyntax, addClientSyntax, addSessionSyntax, addKeySyntax])
+  for (const add of [
+    addServerSyntax,
+    addUserSyntax,
+    addRoleSyntax,
+    addClientSyntax,
+    addSessionSyntax,
+    addKeySyntax,
+  ])
     add(program, run);
   return program;
 }

@@ -8,17 +8,18 @@ export type Run = (command: Command, work: (context: Context) => Promise<Outcome
 // Each work is loaded when it is asked for: `serve` starts faster so, and `--help` loads none.
 
 /** The help ends with an example. */
-function example(command: Command, text: string): Command {
+export function example(command: Command, text: string): Command {
   return command.addHelpText("after", `\nExample:\n  ${text}`);
 }
 
-function paged(command: Command): Command {
+export function paged(command: Command): Command {
   return command
     .option("--limit <rows>", "how many rows at most (default: 100)")
     .option("--from <id>", "where the page before ended");
 }
 
-const anyName = "an id, a username or an e-mail address";
+export const anyName = "an id, a username or an e-mail address";
+export const repeated = (value: string, all: string[] = []) => [...all, value];
 const passwordStdin = "take the password from the standard input";
 
 export function addServerSyntax(program: Command, run: Run): void {
@@ -92,6 +93,7 @@ export function addUserSyntax(program: Command, run: Run): void {
   }
   addAccessSyntax(user, run);
   addFactorSyntax(user, run);
+  addImportSyntax(user, run);
 }
 
 /** Second factors: for devices that were lost. */
@@ -122,6 +124,29 @@ function addFactorSyntax(user: Command, run: Run): void {
       run(command, async (context) => (await load()).remove(context, who, options)),
     );
   example(remove, "keyturn user factors remove alice --kind all");
+}
+
+function addImportSyntax(user: Command, run: Run): void {
+  const bring = user
+    .command("import <file>")
+    .description(
+      "bring users along from a file of JSON lines or CSV, - for the standard input; run it again to go on",
+    )
+    .addOption(
+      new Option(
+        "--format <format>",
+        "what the file is (default: by its name, else by how it begins)",
+      ).choices(["csv", "jsonl"]),
+    )
+    .option("--report <file>", "where the refused lines are named (default: the standard error stream)")
+    .option("--ignore <column>", "leave a column out; may be repeated", repeated)
+    .option("--dry-run", "look at every line and change nothing")
+    .action((file: string, options, command: Command) =>
+      run(command, async (context) =>
+        (await import("./commands/user-import.ts")).importFile(context, file, options),
+      ),
+    );
+  example(bring, "keyturn user import users.csv --report refused.jsonl --dry-run");
 }
 
 /** What a user may do, and by what they prove who they are. */

@@ -18,6 +18,31 @@ export const limits = {
   attemptKeyCharactersMax: 200,
   rolesPerUserMax: 50,
   roleCharactersMax: 64,
+  roleDescriptionCharactersMax: 200,
+  permissionsPerRoleMax: 100,
+  permissionCharactersMax: 64,
+  /** As long as the setting `audience` may be. */
+  resourceCharactersMax: 500,
+  /** All permissions of one token together, in characters; beyond that none are in it, and the log says so. */
+  tokenPermissionsCharactersMax: 4096,
+  /** A change for more users or sessions than this is one entry of the feed, for everybody's tokens. */
+  remintUsersMax: 100,
+  remintSessionsMax: 1000,
+  /** How far the `iat` of a token may lie ahead of its minting; guards tolerate 5 seconds unless told otherwise. */
+  tokenPostdatedSecondsMax: 3,
+  /** How often a change that came too soon after others waits for its time. */
+  remintWaitsMax: 10,
+  /** A line of a file of users; a longer one is refused, and read past. */
+  importLineBytesMax: 64 * 1024,
+  /** Lines that one record of a CSV file may take, because of line breaks in quotes. */
+  importRecordLinesMax: 100,
+  /** Users that are brought along in one transaction. */
+  importBatchMax: 250,
+  /** Names of earlier lines that a line is compared with: a name twice further apart is found in the database. */
+  importNamesRemembered: 100_000,
+  externalIdCharactersMax: 200,
+  /** How often a re-mint that took too long to commit is sent again. */
+  remintResendsMax: 5,
   /** Where a page is asked to lead on to; a longer path is not gone to. */
   returnToCharactersMax: 2000,
   /** Security events on the account page, out of the newest page of the audit log. */

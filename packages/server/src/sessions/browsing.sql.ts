@@ -14,11 +14,16 @@ export interface LookRow {
   /** Changes with whatever a reply shows of the user; null when the user is removed. */
   user_updated_at: number | null;
   user_disabled_at: number | null;
+  /** The newest entries of the feed that ask for a new token of this session, or of everybody. */
+  session_remint: number | null;
+  wide_remint: number | null;
 }
 
 const select = prepared(sql`
   SELECT s.last_used_at, s.expires_at, s.revoked_at, s.end_reason,
-    u.updated_at AS user_updated_at, u.disabled_at AS user_disabled_at
+    u.updated_at AS user_updated_at, u.disabled_at AS user_disabled_at,
+    (SELECT max(v.seq) FROM revocations v WHERE v.session_id = s.id AND v.soft = 1) AS session_remint,
+    (SELECT max(v.seq) FROM revocations v WHERE v.session_id IS NULL) AS wide_remint
   FROM sessions s LEFT JOIN users u ON u.id = s.user_id
   WHERE s.id = ${null} AND s.digest = ${null} AND s.kind = 'browser'`);
 

@@ -24,6 +24,8 @@ export type Look =
       readonly sessionId: Id;
       /** Changes whenever something about the user does. Milliseconds since 1970. */
       readonly userUpdatedAt: number;
+      /** Changes whenever the feed asks for a new token of this session: a role has changed. */
+      readonly remint: number;
       readonly expiresAt: number;
     }
   | { readonly outcome: "refused"; readonly reason: BrowsingRefusal };
@@ -121,6 +123,7 @@ export function createBrowsing(dependencies: Dependencies) {
         outcome: "living",
         sessionId: parts.id,
         userUpdatedAt: row.user_updated_at ?? 0,
+        remint: Math.max(row.session_remint ?? 0, row.wide_remint ?? 0),
         expiresAt: row.expires_at,
       };
     },

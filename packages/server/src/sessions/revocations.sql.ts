@@ -1,4 +1,4 @@
-import sql, { type Sql } from "sql-template-tag";
+import sql, { join, type Sql } from "sql-template-tag";
 import { type Id, idToBytes } from "../primitives/id.ts";
 import { endedAny } from "./sessions.sql.ts";
 
@@ -26,6 +26,34 @@ export function appendEnded(ended: { which: Sql; eventId: Id; before: number; un
       INSERT INTO revocations (seq, session_id, client_id, before_seconds, until_seconds, soft)
       SELECT p.seq + 1 - row_number() OVER (ORDER BY s.id), s.id, NULL, ${ended.before}, ${ended.until}, 0
       FROM (SELECT id FROM sessions WHERE (${ended.which}) AND end_event = ${mark}) s, revocation_position p
+      WHERE p.id = 1`,
+  ];
+}
+
+/** What a re-mint concerns: some sessions, or everybody's. */
+export type Reminted = { readonly sessions: readonly Uint8Array[] } | "everybody";
+
+/** The latest second before which the feed asks for new tokens already, for any of these sessions. */
+export function selectLatestBefore(reminted: Reminted): Sql {
+  const ofSessions =
+    reminted === "everybody" ? sql`soft = 1` : sql`session_id IN (${join(reminted.sessions)}) AND soft = 1`;
+  return sql`
+    SELECT max(before_seconds) AS before_seconds FROM revocations WHERE (${ofSessions}) OR session_id IS NULL`;
+}
+
+/** Re-mint, an entry a session: tokens minted before must be exchanged, and nobody is signed out. */
+export function appendRemints(entry: {
+  sessions: readonly Uint8Array[];
+  before: number;
+  until: number;
+}): Sql[] {
+  const { sessions, before, until } = entry;
+  return [
+    sql`UPDATE revocation_position SET seq = seq + ${sessions.length} WHERE id = 1`,
+    sql`
+      INSERT INTO revocations (seq, session_id, client_id, before_seconds, until_seconds, soft)
+      SELECT p.seq + 1 - row_number() OVER (ORDER BY s.id), s.id, NULL, ${before}, ${until}, 1
+      FROM (SELECT id FROM sessions WHERE id IN (${join(sessions)})) s, revocation_position p
       WHERE p.id = 1`,
   ];
 }

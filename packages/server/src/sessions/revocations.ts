@@ -4,8 +4,10 @@ import { limits } from "../primitives/limits.ts";
 import type { Database, Sql } from "../storage/database.ts";
 import {
   appendEnded,
+  appendRemints,
   appendWide,
   deletePast,
+  type Reminted,
   type RevocationRow,
   selectAfter,
   selectPosition,
@@ -209,14 +211,24 @@ export function endedStatements(ended: { which: Sql; eventId: Id; at: number }):
   return appendEnded({ which: ended.which, eventId: ended.eventId, ...validity(ended.at) });
 }
 
+/** The feed's part of the transaction that changes what tokens say. @param before seconds since 1970 */
+export function remintStatements(reminted: Reminted, before: number): Sql[] {
+  const entry = { before, until: untilOf(before) };
+  return reminted === "everybody"
+    ? appendWide({ ...entry, clientId: null, soft: true })
+    : appendRemints({ ...entry, sessions: reminted.sessions });
+}
+
 /**
  * `before` is the next whole second: a token minted in the same second counts as minted before. `until` is when
  * the last access token minted by then has expired for the most tolerant verifier.
  */
 function validity(at: number): { before: number; until: number } {
   const before = toSeconds(at) + 1;
-  return { before, until: before + limits.accessTokenSecondsMax + limits.clockToleranceSecondsMax };
+  return { before, until: untilOf(before) };
 }
+
+const untilOf = (before: number) => before + limits.accessTokenSecondsMax + limits.clockToleranceSecondsMax;
 
 function fromRow(row: RevocationRow): Revocation {
   return {

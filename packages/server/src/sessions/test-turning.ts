@@ -18,8 +18,10 @@ const settings: TurnSettings = {
   browserIdleSeconds: 14 * 24 * 3600,
   browserAbsoluteSeconds: 30 * 24 * 3600,
   restoreWindowUntil: undefined,
+  audience: "http://api.example",
 };
-type TurnSettings = Pick<Settings, "refreshGraceSeconds" | "restoreWindowUntil"> & LifeSettings;
+type TurnSettings = Pick<Settings, "refreshGraceSeconds" | "restoreWindowUntil"> &
+  LifeSettings & { readonly audience: string };
 
 const log = { warn() {}, error() {} };
 

@@ -7,6 +7,7 @@ import type { Database, Sql, Statement } from "../storage/database.ts";
 import type { RefreshTokenParts, RefreshTokens } from "../tokens/refresh-token.ts";
 import { endStatements } from "./end.ts";
 import { decodeRecent, encodeRecent } from "./recent.ts";
+import { type Rights, rightsFromRow } from "./rights.ts";
 import { whichSession } from "./sessions.sql.ts";
 import { decideTurn, type Successor, type TurnDecision, type TurnRefusal, type TurnState } from "./turn.ts";
 import { hasDigest, type TurnRow, updateTurned } from "./turning.sql.ts";
@@ -28,7 +29,7 @@ export interface TurnedSession {
   readonly clientId: string;
   readonly scope: string;
   readonly amr: readonly string[];
-  readonly roles: readonly string[];
+  readonly rights: Rights;
   /** RFC 7638: the key that the session is bound to, if it is. */
   readonly keyThumbprint?: string | undefined;
   readonly authenticatedAt: number;
@@ -60,7 +61,9 @@ export interface TurningDependencies {
   readonly refreshTokens: RefreshTokens;
   /** The key that digests attempt keys, of the master secret that the presented token was made under. */
   readonly attemptDigestKey: (keyId: number) => KeyObject;
-  readonly settings: Pick<Settings, "refreshGraceSeconds" | "appIdleSeconds" | "restoreWindowUntil">;
+  readonly settings: Pick<Settings, "refreshGraceSeconds" | "appIdleSeconds" | "restoreWindowUntil"> & {
+    readonly audience: string;
+  };
   /** Called after a commit that ended a session. */
   readonly onEnded: () => Promise<void>;
   readonly log: { warn(detail: object, message: string): void };
@@ -83,7 +86,9 @@ export interface Group {
   /** 16 bytes. */
   readonly sessionId: Buffer;
   readonly waiting: Waiting[];
-  readonly rows: TurnRow[];
+  readonly row: TurnRow | undefined;
+  /** Just before the row was read; milliseconds since 1970. */
+  readonly readAt: number;
   outcomes: TurnOutcome[];
   /** What changes the session's row; the first one's `changes` says whether the decisions still held. */
   rowStatements: Statement[];
@@ -97,7 +102,7 @@ export interface Group {
 
 /** Decides for each request in turn, the later ones seeing what the earlier ones do to the row. */
 export function decideGroup(group: Group, dependencies: TurningDependencies): void {
-  const row = group.rows[0];
+  const { row } = group;
   const at = dependencies.database.clock.now();
   const initial = row === undefined ? undefined : stateOf(row);
   let state = initial;
@@ -117,7 +122,7 @@ export function decideGroup(group: Group, dependencies: TurningDependencies): vo
         "A refresh token is newer than its session: was an older copy of the database restored? See restoreWindowUntil",
       );
     }
-    group.outcomes.push(outcomeOf(decision, { waiting, rows: group.rows, state, at, dependencies }));
+    group.outcomes.push(outcomeOf(decision, { waiting, group, state, dependencies }));
   }
   if (row !== undefined && initial !== undefined && state !== undefined && state !== initial) {
     writeChange({ row, initial, state, at, ip, group });
@@ -203,16 +208,15 @@ function outcomeOf(
   decision: TurnDecision,
   context: {
     waiting: Waiting;
-    rows: TurnRow[];
+    group: Group;
     state: TurnState | undefined;
-    at: number;
     dependencies: TurningDependencies;
   },
 ): TurnOutcome {
   if (decision.act === "refuse") return { outcome: "refused", reason: decision.reason };
   if (decision.act === "end") return { outcome: "refused", reason: "reused" };
-  const { waiting, rows, state, dependencies } = context;
-  const row = rows[0];
+  const { waiting, group, state, dependencies } = context;
+  const { row } = group;
   if (row === undefined || state === undefined) throw new Error("Bug in Keyturn: a turn without a row");
   return {
     outcome: decision.act === "turn" ? "turned" : "replayed",
@@ -228,7 +232,7 @@ function outcomeOf(
       scope: row.scope,
       amr: row.amr.split(" "),
       keyThumbprint: row.dpop_thumbprint ?? undefined,
-      roles: rows.flatMap(({ role }) => (role === null ? [] : [role])),
+      rights: rightsFromRow(row, group.readAt),
       authenticatedAt: row.authenticated_at,
       expiresAt: row.expires_at,
     },

@@ -1,8 +1,9 @@
 import sql, { type Sql } from "sql-template-tag";
 import type { Statement } from "../storage/database.ts";
 import { prepared } from "../storage/prepared.ts";
+import { type RightsRow, rightsColumns } from "./rights.sql.ts";
 
-export interface TurnRow {
+export interface TurnRow extends RightsRow {
   user_id: Uint8Array;
   client_id: string;
   scope: string;
@@ -16,18 +17,16 @@ export interface TurnRow {
   recent: Uint8Array;
   revoked_at: number | null;
   end_reason: string | null;
-  role: string | null;
 }
 
-/** One row a role of the user (one with a null when there is none): both engines say that alike. */
 const select = prepared(sql`
   SELECT s.user_id, s.client_id, s.scope, s.amr, s.dpop_thumbprint, s.authenticated_at, s.last_used_at,
-    s.expires_at, s.generation, s.digest, s.recent, s.revoked_at, s.end_reason, r.role
-  FROM sessions s LEFT JOIN user_roles r ON r.user_id = s.user_id
-  WHERE s.id = ${null}`);
+    s.expires_at, s.generation, s.digest, s.recent, s.revoked_at, s.end_reason, ${rightsColumns}
+  FROM sessions s WHERE s.id = ${null}`);
 
-export function selectForTurn(sessionId: Uint8Array): Statement {
-  return select(sessionId);
+/** At most one row, with what the new access token says of the user. */
+export function selectForTurn(sessionId: Uint8Array, audience: string): Statement {
+  return select(audience, audience, audience, sessionId);
 }
 
 const update = prepared(sql`

@@ -26,7 +26,7 @@ export type Turning = ReturnType<typeof createTurning>;
  * flush to disk, for all of them. No reply leaves before its transaction has committed.
  */
 export function createTurning(dependencies: TurningDependencies) {
-  const { database, refreshTokens, attemptDigestKey, onEnded } = dependencies;
+  const { database, refreshTokens, attemptDigestKey, settings, onEnded } = dependencies;
   let queue: Waiting[] = [];
   let running: Promise<void> | undefined;
 
@@ -89,11 +89,15 @@ export function createTurning(dependencies: TurningDependencies) {
     const sorted = [...bySession.entries()]
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([, waiting]) => waiting);
-    const rows = await database.each<TurnRow>(sorted.map(([first]) => selectForTurn(sessionIdOf(first))));
+    const readAt = database.clock.now();
+    const rows = await database.each<TurnRow>(
+      sorted.map(([first]) => selectForTurn(sessionIdOf(first), settings.audience)),
+    );
     return sorted.map((waiting, index) => ({
       sessionId: sessionIdOf(waiting[0]),
       waiting,
-      rows: rows[index] ?? [],
+      row: rows[index]?.[0],
+      readAt,
       outcomes: [],
       rowStatements: [],
       laterStatements: [],
@@ -135,7 +139,7 @@ export function createTurning(dependencies: TurningDependencies) {
   async function examine(request: TurnRequest): Promise<Examination> {
     const parts = refreshTokens.decode(request.token);
     if (parts === undefined) return { standing: "refused", reason: "malformed" };
-    const [row] = await database.all<TurnRow>(selectForTurn(parts.sessionId));
+    const [row] = await database.all<TurnRow>(selectForTurn(parts.sessionId, settings.audience));
     const now = database.clock.now();
     const bound = { ...request, dpopThumbprint: row?.dpop_thumbprint ?? undefined };
     const waiting = { request: bound, parts, attempt: undefined };

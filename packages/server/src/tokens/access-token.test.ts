@@ -81,13 +81,16 @@ test("the identity that was signed is the one that is read: the user's id is sub
 
 test("RFC 9068 §2.2.1, §2.2.3: acr, roles and permissions only when there are any; an empty scope is left out", async () => {
   const { accessTokens } = await setUp();
-  const full = { ...input, acr: "2", roles: ["editor"], permissions: ["orders:read"], audience: ["a", "b"] };
+  const rights = { roles: ["editor"], permissions: ["orders:read"], readAt: START, notBefore: 0 };
+  const full = { ...input, acr: "2", rights, audience: ["a", "b"] };
   const claims = decodeJwt(accessTokens.mint(full).token);
   assert.deepEqual(
     [claims.acr, claims.roles, claims.permissions, claims.aud],
     ["2", ["editor"], ["orders:read"], ["a", "b"]],
   );
-  const bare = decodeJwt(accessTokens.mint({ ...input, scope: "", roles: [], permissions: [] }).token);
+  const bare = decodeJwt(
+    accessTokens.mint({ ...input, scope: "", rights: { ...rights, roles: [], permissions: [] } }).token,
+  );
   for (const name of ["acr", "roles", "permissions", "scope"]) assert.ok(!(name in bare), name);
 });
 
@@ -112,16 +115,58 @@ test("a token of more than 2 KB is told to the log, once an hour at most, withou
   accessTokens.mint(input);
   assert.equal(warnings.length, 0);
   const roles = Array.from({ length: 50 }, (_, i) => `department-${i}-with-a-long-name-of-its-own`);
-  const { token } = accessTokens.mint({ ...input, roles });
-  accessTokens.mint({ ...input, roles });
+  const mint = () =>
+    accessTokens.mint({
+      ...input,
+      rights: { roles, permissions: [], readAt: clock.time, notBefore: 0 },
+    });
+  const { token } = mint();
+  mint();
   clock.time += 60 * 60 * 1000 - 1;
-  accessTokens.mint({ ...input, roles });
+  mint();
   assert.equal(warnings.length, 1);
   assert.deepEqual([warnings[0]?.bytes, warnings[0]?.roles], [token.length, 50]);
   assert.ok(!JSON.stringify(warnings).includes(token.slice(-40)));
   clock.time += 1;
-  accessTokens.mint({ ...input, roles });
+  mint();
   assert.equal(warnings.length, 2);
+});
+
+test("permissions that no token can carry are all left out, the token says so, and the log does each time", async () => {
+  const { accessTokens, warnings } = await setUp();
+  const permissions = Array.from({ length: 80 }, (_, i) => `${i}:${"x".repeat(60)}`);
+  const rights = { roles: ["all"], permissions, readAt: START, notBefore: 0 };
+  const claims = decodeJwt(accessTokens.mint({ ...input, rights }).token);
+  assert.deepEqual(
+    [claims.roles, claims.permissions, claims.permissions_omitted],
+    [["all"], undefined, true],
+  );
+  accessTokens.mint({ ...input, rights });
+  assert.equal(warnings.length, 2);
+  assert.deepEqual([warnings[0]?.userId, warnings[0]?.permissions], [input.subject, 80]);
+  const most = permissions.slice(0, 60);
+  assert.deepEqual(
+    decodeJwt(accessTokens.mint({ ...input, rights: { ...rights, permissions: most } }).token).permissions,
+    most,
+  );
+});
+
+test("a token counts as issued when its rights were read, and never before what the feed refuses", async () => {
+  const { accessTokens, clock } = await setUp();
+  clock.time = START + 5000;
+  const rights = { roles: [], permissions: [], readAt: START + 499, notBefore: 0 };
+  const seconds = Math.floor(START / 1000);
+  const early = accessTokens.mint({ ...input, rights });
+  assert.deepEqual(
+    [decodeJwt(early.token).iat, decodeJwt(early.token).exp, early.expiresIn],
+    [seconds, seconds + 600, 600],
+  );
+  const late = accessTokens.mint({ ...input, rights: { ...rights, notBefore: seconds + 2 } });
+  assert.deepEqual(
+    [decodeJwt(late.token).iat, decodeJwt(late.token).exp, late.expiresIn],
+    [seconds + 2, seconds + 600, 600],
+    "postdated, and no longer alive for it",
+  );
 });
 
 test("after a rotation the next token is signed by the new key", async () => {

@@ -2,6 +2,7 @@ import type { Settings } from "../config-schema.ts";
 import type { SigningKeys } from "../keys/signing-keys.ts";
 import { type Clock, toSeconds } from "../primitives/clock.ts";
 import type { Id } from "../primitives/id.ts";
+import { limits } from "../primitives/limits.ts";
 import { randomBytes } from "../primitives/random.ts";
 import { signJwt } from "./jwt.ts";
 
@@ -22,12 +23,21 @@ export interface AccessTokenInput {
   /** How (RFC 8176). */
   readonly amr: readonly string[];
   readonly acr?: string | undefined;
-  readonly roles?: readonly string[] | undefined;
-  readonly permissions?: readonly string[] | undefined;
+  readonly rights?: TokenRights | undefined;
   /** RFC 7638: the key whose proof must come with the token. */
   readonly keyThumbprint?: string | undefined;
   /** The absolute end of the session, which no token outlives; milliseconds since 1970. */
   readonly sessionExpiresAt: number;
+}
+
+/** What the token says that its user may do. */
+export interface TokenRights {
+  readonly roles: readonly string[];
+  readonly permissions: readonly string[];
+  /** The token counts as issued when these were read: milliseconds since 1970, never later than now. */
+  readonly readAt: number;
+  /** Tokens issued earlier are refused by those who follow the feed: seconds since 1970. */
+  readonly notBefore: number;
 }
 
 export interface AccessToken {
@@ -62,19 +72,37 @@ export function createAccessTokens(parts: AccessTokensParts): AccessTokens {
       {
         bytes: token.length,
         clientId: input.clientId,
-        roles: input.roles?.length ?? 0,
-        permissions: input.permissions?.length ?? 0,
+        roles: input.rights?.roles.length ?? 0,
+        permissions: input.rights?.permissions.length ?? 0,
       },
       "An access token is larger than 2 KB; some proxies and servers will refuse it. Give fewer roles, permissions or scopes.",
     );
   }
 
+  /** All of them or none: a part would be a set of rights that nobody has given. */
+  function permissionClaims({ rights, subject, sessionId }: AccessTokenInput) {
+    const permissions = rights?.permissions ?? [];
+    const characters = permissions.reduce((sum, permission) => sum + permission.length + 3, 0);
+    if (characters <= limits.tokenPermissionsCharactersMax) {
+      return { permissions: permissions.length > 0 ? permissions : undefined };
+    }
+    // At every such token: fewer rights than were given must never go unsaid.
+    log?.warn(
+      { userId: subject, sessionId, permissions: permissions.length, characters },
+      "A user has more permissions than an access token can carry; theirs has none of them. Give fewer, or for fewer resources.",
+    );
+    return { permissions_omitted: true };
+  }
+
   return {
     mint(input) {
-      const now = clock.now();
-      const issuedAt = toSeconds(now);
+      const { rights } = input;
+      const now = rights?.readAt ?? clock.now();
+      const mintedAt = toSeconds(now);
+      // ADR 0014: a token with the new rights must not look older than the change, whose `before` is in whole seconds.
+      const issuedAt = Math.max(mintedAt, rights?.notBefore ?? 0);
       // DESIGN §3: nothing outlives the absolute end that was fixed at sign-in.
-      const expiresAt = Math.min(issuedAt + settings.accessTokenSeconds, toSeconds(input.sessionExpiresAt));
+      const expiresAt = Math.min(mintedAt + settings.accessTokenSeconds, toSeconds(input.sessionExpiresAt));
       const claims = {
         iss: issuer,
         sub: input.subject,
@@ -88,15 +116,15 @@ export function createAccessTokens(parts: AccessTokensParts): AccessTokens {
         auth_time: toSeconds(input.authenticatedAt),
         acr: input.acr,
         amr: input.amr,
-        roles: input.roles?.length ? input.roles : undefined,
-        permissions: input.permissions?.length ? input.permissions : undefined,
+        roles: rights?.roles.length ? rights.roles : undefined,
+        ...permissionClaims(input),
         // RFC 9449 §6.1: "jkt" is "the base64url encoding of the JWK SHA-256 Thumbprint of the DPoP public key".
         cnf: input.keyThumbprint === undefined ? undefined : { jkt: input.keyThumbprint },
       };
       const key = signingKeys.current(settings.accessTokenAlgorithm);
       const token = signJwt({ key, type: "at+jwt", claims });
       warnWhenLarge(token, input, now);
-      return { token, expiresIn: Math.max(0, expiresAt - issuedAt), expiresAt };
+      return { token, expiresIn: Math.max(0, expiresAt - mintedAt), expiresAt };
     },
   };
 }

@@ -29,8 +29,10 @@ describe("adding users", () => {
         emailVerified: false,
         name: "Alice",
         roles: ["a", "b"],
+        resourceRoles: [],
         createdAt: 0,
         updatedAt: 0,
+        externalId: undefined,
         disabledAt: undefined,
       },
     );

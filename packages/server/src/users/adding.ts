@@ -4,6 +4,7 @@ import { type Id, idToBytes, newId } from "../primitives/id.ts";
 import { addressBlock } from "../rate-limits/address.ts";
 import type { RateLimits } from "../rate-limits/rate-limits.ts";
 import { rateRules } from "../rate-limits/rules.ts";
+import { insertGrant, lockRoleChanges } from "../roles/roles.sql.ts";
 import type { Database } from "../storage/database.ts";
 import { checkEmail, checkName, checkRoles, checkUsername, emailKey, usernameKey } from "./names.ts";
 import { recogniseHash } from "./password-hashes.ts";
@@ -11,7 +12,6 @@ import type { Passwords } from "./password-hashing.ts";
 import { passwordProblem } from "./password-rules.ts";
 import { type By, type InvalidField, invalid, type User, userFromRow } from "./user.ts";
 import {
-  insertRole,
   insertUser,
   type NewUserRow,
   putPassword,
@@ -85,14 +85,17 @@ export function createAdding({ database, clock, passwords, rateLimits }: Depende
       ip: more.by.ip,
       detail: { username: user.username, ...(roles.length > 0 && { roles: roles.join(" ") }) },
     };
-    const [inserted] = await database.batch([
+    const results = await database.batch([
+      // A role that is being changed must not be given past the change.
+      ...(roles.length === 0 ? [] : [lockRoleChanges()]),
       insertUser(row),
       ...(more.hash === undefined ? [] : [putPassword({ id: newId(at), userId: id, hash: more.hash, at })]),
-      ...roles.map((role) => insertRole(id, role)),
+      ...roles.map((role) => insertGrant({ userId: id, role, resource: "" })),
       insertEvent({ id: newId(at), at, event, onlyIf: userExists(id) }),
     ]);
-    if (inserted?.changes !== 1) return undefined;
-    return userFromRow({ ...row, updated_at: at, disabled_at: null, roles: roles.join(" ") || null });
+    if (results[roles.length === 0 ? 0 : 1]?.changes !== 1) return undefined;
+    const given = { roles: roles.join(" ") || null, resource_roles: null };
+    return userFromRow({ ...row, updated_at: at, disabled_at: null, external_id: null, ...given });
   }
 
   async function whichIsTaken(user: CheckedUser): Promise<"username_taken" | "email_taken"> {

@@ -1,5 +1,7 @@
 import type { Clock } from "../primitives/clock.ts";
 import { type Id, isId, newId } from "../primitives/id.ts";
+import { limits } from "../primitives/limits.ts";
+import type { Grants } from "../roles/grants.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import type { Database } from "../storage/database.ts";
 import { isUniqueViolation } from "../storage/statement-failed.ts";
@@ -9,8 +11,6 @@ import { checkEmail, checkName, checkRoles, checkUsername, emailKey, usernameKey
 import type { Passwords } from "./password-hashing.ts";
 import { type By, type InvalidField, invalid, type User, userFromRow } from "./user.ts";
 import {
-  deleteRoles,
-  insertRole,
   putPassword,
   selectUser,
   selectUserByKey,
@@ -61,11 +61,12 @@ interface Dependencies {
   readonly clock: Clock;
   readonly passwords: Pick<Passwords, "hash">;
   readonly sessions: Pick<Sessions, "endAllOfUserStatements" | "announceEnded">;
+  readonly grants: Pick<Grants, "setEverywhere">;
 }
 
 /** Changes of a user's record, password and roles. */
 export function createChanging(dependencies: Dependencies) {
-  const { database, clock, passwords, sessions } = dependencies;
+  const { database, clock, passwords, sessions, grants } = dependencies;
 
   async function whichIsTaken(id: Id, changes: UserChanges): Promise<"username_taken" | "email_taken"> {
     const { username } = changes;
@@ -124,22 +125,27 @@ export function createChanging(dependencies: Dependencies) {
       };
     },
 
-    /** The roles in place of those before. Tokens that are out keep theirs until they expire. */
+    /** The roles everywhere in place of those before. Tokens that are out are to be exchanged, within a second. */
     async setRoles(id: string, roles: readonly string[], by: By): Promise<RolesSet> {
       const checked = checkRoles(roles);
       if (!checked.ok) return invalid("roles", checked.problem);
       if (!isId(id)) return { outcome: "unknown_user" };
-      const at = clock.now();
-      const detail = { roles: checked.value.join(" ") };
-      const [updated] = await database.batch([
-        updateUser({ id, at, changes: {} }),
-        deleteRoles(id),
-        ...checked.value.map((role) => insertRole(id, role)),
-        eventIfChanged({ type: "user.roles_changed", userId: id, at, detail }, by),
-      ]);
-      return updated?.changes === 1
-        ? { outcome: "changed", roles: checked.value }
-        : { outcome: "unknown_user" };
+      const set = await grants.setEverywhere(id, checked.value, by);
+      switch (set.outcome) {
+        case "changed":
+          return { outcome: "changed", roles: checked.value };
+        case "unchanged":
+          return (await database.one<UserRow>(selectUser(id))) === undefined
+            ? { outcome: "unknown_user" }
+            : { outcome: "changed", roles: checked.value };
+        case "unknown_user":
+          return { outcome: "unknown_user" };
+        case "too_many_roles":
+          return invalid(
+            "roles",
+            `A user has at most ${limits.rolesPerUserMax} roles, all resources together.`,
+          );
+      }
     },
   };
 }

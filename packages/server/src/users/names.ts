@@ -1,6 +1,7 @@
 import { domainToASCII } from "node:url";
 import { isId } from "../primitives/id.ts";
 import { limits } from "../primitives/limits.ts";
+import { isRoleName } from "../roles/names.ts";
 
 /** A checked field, ready to be stored; or what is wrong with it, as a sentence for the person. */
 export type Checked<T = string> =
@@ -13,7 +14,6 @@ const INVISIBLE = /\p{Default_Ignorable_Code_Point}/u;
 const NOT_IN_A_NAME = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/u;
 const LOCAL_PART = /^[^\s\p{C}@"(),:;<>[\]\\]{1,64}$/u;
 const DOMAIN = /^(?!.{254})(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
-const ROLE = /^[A-Za-z0-9][A-Za-z0-9:._-]{0,63}$/;
 /** More than any field that is normalised here has room for; what is longer is refused unread. */
 const CHARACTERS_READ_MAX = 1024;
 
@@ -103,7 +103,7 @@ export function checkName(input: string): Checked {
 /** Roles in order, each once: at most 50, each 1 to 64 of A-Z a-z 0-9 : . _ - beginning with a letter or a digit. */
 export function checkRoles(input: readonly string[]): Checked<string[]> {
   if (input.length > limits.rolesPerUserMax) return no(`A user has at most ${limits.rolesPerUserMax} roles.`);
-  if (!input.every((role) => ROLE.test(role))) {
+  if (!input.every(isRoleName)) {
     return no(
       `A role has 1 to ${limits.roleCharactersMax} of A-Z a-z 0-9 : . _ - and begins with a letter or a digit.`,
     );

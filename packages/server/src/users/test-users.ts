@@ -3,6 +3,8 @@ import { createAudit } from "../audit/audit.ts";
 import type { StoredAuditEvent } from "../audit/events.ts";
 import { createSecrets } from "../keys/secrets.ts";
 import { createRateLimits } from "../rate-limits/rate-limits.ts";
+import { createGrants } from "../roles/grants.ts";
+import { createReminting } from "../roles/reminting.ts";
 import { createSessions } from "../sessions/sessions.ts";
 import { openTestDatabase } from "../storage/test-database.ts";
 import { createRefreshTokens } from "../tokens/refresh-token.ts";
@@ -51,7 +53,9 @@ export async function openUsers() {
     tickets: { issue: async () => undefined },
     settings: { secondFactor: "optional", secondFactorRoles: [] },
   });
-  const dependencies = { database, clock, passwords, rateLimits, sessions, arrivals };
+  const announce = async () => {};
+  const grants = createGrants({ reminting: createReminting({ database, clock, announce }) });
+  const dependencies = { database, clock, passwords, rateLimits, sessions, arrivals, grants };
   const users = createUsers(dependencies);
   const audit = createAudit({ database });
   return {

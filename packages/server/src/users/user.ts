@@ -9,10 +9,14 @@ export interface User {
   readonly email: string | undefined;
   readonly emailVerified: boolean;
   readonly name: string | undefined;
-  /** In order, each once. */
+  /** Those that count everywhere; in order, each once. */
   readonly roles: readonly string[];
+  /** Those that count at one resource, as role@resource. */
+  readonly resourceRoles: readonly string[];
   readonly createdAt: number;
   readonly updatedAt: number;
+  /** What they were called where they were brought along from. */
+  readonly externalId: string | undefined;
   /** Since when nobody can sign in as this user. */
   readonly disabledAt: number | undefined;
 }
@@ -46,8 +50,10 @@ export function userFromRow(row: UserRow): User {
     emailVerified: row.email_verified_at !== null,
     name: row.name ?? undefined,
     roles: row.roles === null ? [] : row.roles.split(" "),
+    resourceRoles: row.resource_roles === null ? [] : row.resource_roles.split(" "),
     createdAt: row.created_at,
     updatedAt: row.updated_at,
+    externalId: row.external_id ?? undefined,
     disabledAt: row.disabled_at ?? undefined,
   };
 }

@@ -10,17 +10,25 @@ export interface UserRow {
   created_at: number;
   updated_at: number;
   disabled_at: number | null;
+  external_id: string | null;
   /** Separated by spaces, in order; null when there are none. */
   roles: string | null;
+  /** The same of those for one resource, as role@resource. */
+  resource_roles: string | null;
 }
 
-export interface NewUserRow extends Omit<UserRow, "roles" | "updated_at" | "disabled_at"> {
+export interface NewUserRow
+  extends Omit<UserRow, "roles" | "resource_roles" | "updated_at" | "disabled_at" | "external_id"> {
   username_key: string;
   email_key: string | null;
 }
 
 const columns = sql`u.id, u.username, u.email, u.email_verified_at, u.name, u.created_at, u.updated_at, u.disabled_at,
-  (SELECT string_agg(r.role, ' ' ORDER BY r.role) FROM user_roles r WHERE r.user_id = u.id) AS roles`;
+  u.external_id,
+  (SELECT string_agg(r.role, ' ' ORDER BY r.role) FROM user_roles r
+    WHERE r.user_id = u.id AND r.resource = '') AS roles,
+  (SELECT string_agg(r.role || '@' || r.resource, ' ' ORDER BY r.role, r.resource) FROM user_roles r
+    WHERE r.user_id = u.id AND r.resource <> '') AS resource_roles`;
 
 /** Who wins of two with one username or one address: the first. The other changes nothing. */
 export function insertUser(row: NewUserRow): Sql {
@@ -106,15 +114,6 @@ export const isEnabled = sql`disabled_at IS NULL`;
 
 /** Credentials and roles go with the row. */
 export const deleteUser = (id: Id): Sql => sql`DELETE FROM users WHERE id = ${idToBytes(id)}`;
-
-export const deleteRoles = (userId: Id): Sql =>
-  sql`DELETE FROM user_roles WHERE user_id = ${idToBytes(userId)}`;
-
-export function insertRole(userId: Id, role: string): Sql {
-  return sql`
-    INSERT INTO user_roles (user_id, role) SELECT ${idToBytes(userId)}, ${role} WHERE ${userExists(userId)}
-    ON CONFLICT DO NOTHING`;
-}
 
 /** The user's password, new or in place of the one before. Only if the user is there. */
 export function putPassword(password: {

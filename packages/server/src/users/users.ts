@@ -2,6 +2,7 @@ import type { Clock } from "../primitives/clock.ts";
 import { type Id, isId } from "../primitives/id.ts";
 import { limits } from "../primitives/limits.ts";
 import type { RateLimits } from "../rate-limits/rate-limits.ts";
+import type { Grants } from "../roles/grants.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import type { Database } from "../storage/database.ts";
 import { createAdding } from "./adding.ts";
@@ -21,6 +22,7 @@ interface Dependencies {
   readonly passwords: Pick<Passwords, "hash" | "verify" | "verifyNothing">;
   readonly rateLimits: Pick<RateLimits, "consume" | "consumeAll" | "refund">;
   readonly sessions: Pick<Sessions, "start" | "endAllOfUserStatements" | "announceEnded">;
+  readonly grants: Pick<Grants, "setEverywhere">;
 }
 
 /** The users of this server. Every act is one transaction with its audit event inside. */

@@ -46,7 +46,7 @@ export function list(context: Context, options: ListOptions): Promise<Outcome> {
     const rows = users.map((user) => [
       user.username,
       user.email ?? "",
-      user.roles.join(" "),
+      [...user.roles, ...user.resourceRoles].join(" "),
       readableTime(user.createdAt),
       user.disabledAt === undefined ? "" : `disabled ${readableTime(user.disabledAt)}`,
     ]);
@@ -146,12 +146,11 @@ export function roles(
     const set = await setUserRoles(rooms, { name, roles: wanted });
     if (set.outcome !== "changed") return refusal(set, name);
     const { user, roles: now } = set;
-    const minutes = Math.ceil(rooms.settings.accessTokenSeconds / 60);
     return {
       outcome: "done",
       json: { id: user.id, username: user.username, roles: now },
       text: `${user.username} has ${now.length === 0 ? "no roles" : `the roles ${now.join(" ")}`}.`,
-      note: `Access tokens that are out keep the roles of before until they expire, at most ${minutes} minutes.`,
+      note: "Access tokens that are out are exchanged for new ones; APIs that follow the feed ask for that within a second.",
     };
   });
 }
@@ -191,6 +190,8 @@ function shownUser(user: User) {
     emailVerified: user.emailVerified,
     name: user.name ?? null,
     roles: user.roles,
+    resourceRoles: user.resourceRoles,
+    externalId: user.externalId ?? null,
     createdAt: isoTime(user.createdAt),
     updatedAt: isoTime(user.updatedAt),
     disabledAt: isoTime(user.disabledAt),
@@ -203,7 +204,8 @@ function userFields(user: User) {
     id: user.id,
     name: user.name,
     "e-mail": user.email && `${user.email}${user.emailVerified ? "" : " (not verified)"}`,
-    roles: user.roles.length === 0 ? undefined : user.roles.join(" "),
+    roles: [...user.roles, ...user.resourceRoles].join(" ") || undefined,
+    "external id": user.externalId,
     added: readableTime(user.createdAt),
     disabled: user.disabledAt === undefined ? undefined : readableTime(user.disabledAt),
   };
