@@ -26,6 +26,8 @@ const tables = {
   credentials: "id, secret",
   user_roles: "user_id, role",
   clients: "id, secret_digest",
+  providers: "id, client_id, disabled_at",
+  identities: "id, issuer, subject, user_id",
   sessions: "id, generation, digest, last_used_at, revoked_at, end_reason",
   // Entries whose time is over are deleted by a job; the position moves only when one is added.
   revocation_position: "seq",

@@ -1,4 +1,5 @@
 import * as firstTables from "./0001-first-tables.ts";
+import * as providers from "./0002-providers.ts";
 
 export interface Migration {
   /** Counts from 1 without gaps. */
@@ -9,4 +10,7 @@ export interface Migration {
 }
 
 /** Every migration there ever was, oldest first. One that was released is never changed: add another. */
-export const migrations: readonly Migration[] = [{ version: 1, name: "first-tables", ...firstTables }];
+export const migrations: readonly Migration[] = [
+  { version: 1, name: "first-tables", ...firstTables },
+  { version: 2, name: "providers", ...providers },
+];
