@@ -20,6 +20,8 @@ export const rateRules = {
   /** Guesses at the current password by somebody who sits at an open session. */
   passwordChange: { name: "password-change", burst: 10, seconds: 30 },
   registration: { name: "registration-address", burst: 20, seconds: 60 },
+  /** Ways to a provider that are begun from one address: each is a row for ten minutes. */
+  providerStart: { name: "provider-start-address", burst: 60, seconds: 5 },
   /** Not a limit on people: how often the audit log repeats that somebody is being limited. */
   limitedAudit: { name: "limited-audit", burst: 1, seconds: 3600 },
 } as const satisfies Record<string, RateRule>;
