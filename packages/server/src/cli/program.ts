@@ -9,6 +9,7 @@ import {
   addUserSyntax,
   type Run,
 } from "./syntax.ts";
+import { addProviderSyntax } from "./syntax-providers.ts";
 import { printError, printOutcome, type Terminal } from "./terminal.ts";
 
 /**
@@ -23,8 +24,8 @@ export function buildProgram(run: Run, prepare: (program: Command) => void = () 
     .option("--config <file>", "the settings file (default: keyturn.config.ts or .json, if there is one)")
     .configureHelp({ showGlobalOptions: true });
   prepare(program);
-  for (const add of [addServerSyntax, addUserSyntax, addClientSyntax, addSessionSyntax, addKeySyntax])
-    add(program, run);
+  const all = [addServerSyntax, addUserSyntax, addClientSyntax, addSessionSyntax, addProviderSyntax];
+  for (const add of [...all, addKeySyntax]) add(program, run);
   return program;
 }
 
@@ -65,7 +66,7 @@ function usageError({ code, message }: CommanderError): WrongUsage {
   const sentence = `${safe.charAt(0).toUpperCase()}${safe.slice(1).replace(/\.$/, "")}`;
   const isSecret = /unknown option '--?[\w-]*(password|secret)/.test(line);
   const hint = isSecret
-    ? "A secret is never an argument, others see it there: use --password-stdin."
+    ? "A secret is never an argument, others see it there: use --password-stdin, or --client-secret-stdin."
     : "Add --help to the command to see what it takes.";
   return new WrongUsage(`${sentence}. ${hint}`);
 }

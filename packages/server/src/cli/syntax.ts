@@ -8,7 +8,7 @@ export type Run = (command: Command, work: (context: Context) => Promise<Outcome
 // Each work is loaded when it is asked for: `serve` starts faster so, and `--help` loads none.
 
 /** The help ends with an example. */
-function example(command: Command, text: string): Command {
+export function example(command: Command, text: string): Command {
   return command.addHelpText("after", `\nExample:\n  ${text}`);
 }
 
