@@ -2,22 +2,30 @@ import type { Asset, Page, PageProblem } from "../http/page.ts";
 import type { Log } from "../observability/log.ts";
 import { accountPages } from "./account.ts";
 import { loadAssets } from "./assets.ts";
+import { connectedPages } from "./connected.ts";
 import { homePage } from "./home.ts";
 import { passwordPages } from "./password.ts";
 import { createPlaces, type PlaceOf } from "./places.ts";
 import { problemPages } from "./problems.ts";
+import { createBinderCookie } from "./provider-cookie.ts";
+import { providerPages } from "./providers.ts";
 import { signInPages } from "./sign-in.ts";
 import { signOutPages } from "./sign-out.ts";
 import { signUpPages } from "./sign-up.ts";
 import { createView } from "./view.ts";
 
-type Needs<Make extends (parts: never) => unknown> = Omit<Parameters<Make>[0], "view" | "placesOf">;
+type Needs<Make extends (parts: never) => unknown> = Omit<
+  Parameters<Make>[0],
+  "view" | "placesOf" | "binderCookie"
+>;
 
 type Parts = Needs<typeof accountPages> &
   Needs<typeof homePage> &
   Needs<typeof passwordPages> &
   Needs<typeof signOutPages> &
-  Needs<typeof signUpPages> & {
+  Needs<typeof signUpPages> &
+  Needs<typeof providerPages> &
+  Needs<typeof connectedPages> & {
     readonly placeOf: PlaceOf | undefined;
     readonly log: Log;
   };
@@ -30,7 +38,12 @@ export function createPages(given: Parts): {
 } {
   const { stylesheet, icon } = loadAssets();
   const view = createView({ settings: given.settings, stylesheet, icon });
-  const parts = { ...given, view, placesOf: createPlaces(given) };
+  const parts = {
+    ...given,
+    view,
+    placesOf: createPlaces(given),
+    binderCookie: createBinderCookie(given.settings),
+  };
   return {
     pages: [
       homePage(parts),
@@ -39,6 +52,8 @@ export function createPages(given: Parts): {
       ...signOutPages(parts),
       ...accountPages(parts),
       ...passwordPages(parts),
+      ...providerPages(parts),
+      ...connectedPages(parts),
     ],
     assets: [stylesheet, icon],
     problemPage: problemPages(view),

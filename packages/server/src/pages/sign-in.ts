@@ -2,6 +2,7 @@ import type { BrowserSessions } from "../http/browser-sessions.ts";
 import type { Page, PageAnswer, PageRequest, Person } from "../http/page.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import { unreachable } from "../primitives/assert.ts";
+import type { Providers } from "../providers/providers.ts";
 import type { Arrived } from "../users/arrivals.ts";
 import type { createSignIn } from "../users/sign-in.ts";
 import {
@@ -13,6 +14,7 @@ import {
   problemSummary,
   textField,
 } from "./form-parts.ts";
+import { providerButtons } from "./provider-buttons.ts";
 import { returnPath } from "./return-to.ts";
 import { texts } from "./texts.ts";
 import { html, type View } from "./view.ts";
@@ -25,6 +27,7 @@ export interface SignInParts {
   readonly browserSessions: Pick<BrowserSessions, "setCookie">;
   readonly metrics: Pick<Metrics, "signedIn">;
   readonly settings: { readonly registration: "open" | "off" };
+  readonly providers: Pick<Providers, "offered">;
 }
 
 /** GET and POST /sign-in. */
@@ -44,6 +47,7 @@ ${textField({ name: "password", label: texts.passwordLabel, type: "password", au
 ${problemSummary(problems)}
 ${person && html`<p class="muted">${words.someoneElseWarning(nameOf(person))}</p>`}
 ${postForm({ action: view.url("/sign-in"), token: request.formToken }, fields)}
+${providerButtons({ ...parts, token: request.formToken, returnTo })}
 </div>
 ${parts.settings.registration === "open" && html`<p class="below">${words.newHere} <a href="${view.url("/sign-up", { return_to: returnTo })}">${words.signUp}</a></p>`}`;
     return view.page({ title: words.title, body, isError: problems.size > 0 });
@@ -139,7 +143,7 @@ export async function signInAs(given: {
 }
 
 /** The way on for a browser that has signed in, by whichever way, with its cookie. */
-function answerArrived(
+export function answerArrived(
   arrived: Arrived,
   request: Pick<PageRequest, "field" | "query">,
   parts: Pick<SignInParts, "view" | "browserSessions">,

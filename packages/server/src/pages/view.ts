@@ -22,6 +22,8 @@ export interface Shown {
   readonly isError?: boolean;
   /** Whose page it is; then the way to the account and out is at its top. */
   readonly person?: Person | undefined;
+  /** Where the browser goes on to by itself: an address of another site, which no form may lead to. */
+  readonly leadsTo?: string;
   /** One card in the middle (the default), or the width that lists need. */
   readonly isWide?: boolean;
 }
@@ -55,7 +57,7 @@ export function createView({
     return html`<nav aria-label="${nav.label}"><a href="${url("/account")}">${nav.account}</a><a href="${url("/sign-out")}">${nav.signOut}</a></nav>`;
   }
 
-  function page({ title, body, isError = false, person, isWide = false }: Shown): string {
+  function page({ title, body, isError = false, person, isWide = false, leadsTo }: Shown): string {
     const shownTitle = title === siteName ? title : texts.title(title, siteName);
     return String(html`<!doctype html>
 <html lang="${texts.language}">
@@ -65,7 +67,11 @@ export function createView({
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="robots" content="noindex">
-<link rel="icon" href="${url(icon.path)}" type="image/svg+xml">
+${
+  leadsTo !== undefined &&
+  html`<meta http-equiv="refresh" content="0; url=${leadsTo}">
+`
+}<link rel="icon" href="${url(icon.path)}" type="image/svg+xml">
 <link rel="stylesheet" href="${url(stylesheet.path)}">
 </head>
 <body class="${isWide ? "wide" : "narrow"}">
