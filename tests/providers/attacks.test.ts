@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
-import { raw } from "sql-template-tag";
 import { formOf, readable, testBrowser } from "../../packages/server/src/pages/test-browser.ts";
 import { type Reply, startTestServer, type TestServer } from "../../packages/server/src/test-server.ts";
 import { openPort, type Port } from "./foreign-provider.ts";
@@ -48,7 +47,7 @@ async function add(id: string, issuer: string): Promise<void> {
 
 // What a provider says of itself is kept for an hour: each test gets a new one.
 beforeEach(async () => {
-  await server.database.batch([raw("DELETE FROM rate_limits")]);
+  await server.forgetLimits();
   twin.tell({});
   other.tell({});
   await add("twin", twin.issuer);
@@ -341,10 +340,7 @@ test("login CSRF: nothing is begun by a link, by a form of another site, or with
   const page = await browser.open("/sign-in/with/twin");
   assert.equal(page.status, 200);
   assert.doesNotMatch(page.text, /http-equiv/);
-  const count = async () => {
-    const row = await server.database.one<{ n: number }>(raw("SELECT count(*) AS n FROM provider_attempts"));
-    return Number(row?.n);
-  };
+  const count = () => server.countRows("provider_attempts");
   const before = await count();
   const { form_token = "" } = formOf(page, "/sign-in/with/twin");
   const cross = await browser.post("/sign-in/with/twin", { form_token }, { "sec-fetch-site": "cross-site" });

@@ -3,7 +3,6 @@ import { generateKeyPairSync } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { jwtVerify } from "jose";
-import { raw } from "sql-template-tag";
 import { assertPage, FORM, readable } from "../../packages/server/src/pages/test-browser.ts";
 import type { NewProvider } from "../../packages/server/src/providers/adding.ts";
 import { type PresetName, presetNames, presetOf } from "../../packages/server/src/providers/presets.ts";
@@ -31,7 +30,7 @@ after(async () => {
   await server.close();
   await port.close();
 });
-beforeEach(() => server.database.batch([raw("DELETE FROM rate_limits")]));
+beforeEach(() => server.forgetLimits());
 afterEach(async () => {
   for (const { id } of await server.app.providers.list()) await server.app.providers.remove(id, operator);
   for (const { id } of await server.app.users.list()) await server.app.users.remove(id, operator);

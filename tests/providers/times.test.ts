@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
-import { raw } from "sql-template-tag";
 import { formOf, PASSWORD, readable, testBrowser } from "../../packages/server/src/pages/test-browser.ts";
 import { limits } from "../../packages/server/src/primitives/limits.ts";
 import { startTestServer, stoppedClock, type TestServer } from "../../packages/server/src/test-server.ts";
@@ -35,7 +34,7 @@ after(async () => {
   await server.close();
   await port.close();
 });
-beforeEach(() => server.database.batch([raw("DELETE FROM rate_limits")]));
+beforeEach(() => server.forgetLimits());
 afterEach(async () => {
   for (const { id } of await server.app.users.list()) await server.app.users.remove(id, operator);
 });
@@ -71,8 +70,7 @@ test("who has to prove an account first has ten minutes for it; then it is forgo
   clock.pass(limits.providerAttemptSeconds + 1);
   await server.app.providerAttempts.deletePast();
   for (const table of ["provider_attempts", "pending_identities"]) {
-    const row = await server.database.one<{ n: number }>(raw(`SELECT count(*) AS n FROM ${table}`));
-    assert.equal(Number(row?.n), 0, table);
+    assert.equal(await server.countRows(table), 0, table);
   }
 });
 

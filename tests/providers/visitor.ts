@@ -21,7 +21,7 @@ export interface Visit {
 }
 
 /** Where the page leads to by itself. */
-export function leadsTo(page: Reply): URL {
+function leadsTo(page: Reply): URL {
   const [, escaped = ""] = /<meta http-equiv="refresh" content="0; url=([^"]*)">/.exec(page.text) ?? [];
   assert.ok(escaped !== "", `the page leads nowhere: ${readable(page)}`);
   return new URL(escaped.replaceAll("&amp;", "&"));

@@ -220,7 +220,7 @@ function authenticationOf(wanted: {
 }
 
 /** Apple, "Creating a client secret": ES256, `iss` the team, `sub` the client, `aud` Apple, the key's id as `kid`. */
-export function signedSecret(
+function signedSecret(
   provider: Pick<OpenedProvider, "signing" | "clientId" | "issuer">,
   pem: string,
   clock: Clock,
