@@ -263,6 +263,34 @@ test("a signed-in user adds a provider, signs in by it, and takes it away again;
   assert.equal(await server.rows(), before);
 });
 
+test("who came without a password sets one on the account page, once; then the provider may go", async () => {
+  const { browser } = await signInWith(somebody({ preferred_username: "rosa" }));
+  const account = await browser.open("/account");
+  assert.match(readable(account), /You have no password here\. Set one/);
+  const page = await browser.open("/account/password/first");
+  const before = await server.rows();
+  const weak = await browser.submit(page, "/account/password/first", { password: "short" });
+  assert.equal(weak.status, 422);
+  assert.equal(await server.rows(), before);
+  const passwords = [PASSWORD, "another horse battery"];
+  server.secrets.add("another horse battery");
+  const replies = await Promise.all(
+    passwords.map((password) => browser.submit(page, "/account/password/first", { password })),
+  );
+  const locations = replies.map(({ headers }) => headers.get("location")).sort();
+  assert.deepEqual(locations, ["/account/password", "/account?notice=password-changed"]);
+  const set =
+    passwords[replies.findIndex(({ headers }) => headers.get("location") !== "/account/password")] ?? "";
+  const late = await browser.submit(page, "/account/password/first", { password: "a third horse battery" });
+  assert.equal(late.headers.get("location"), "/account/password");
+  const gone = await browser.submit(await browser.open("/account"), "/account/connections/remove");
+  assert.equal(gone.headers.get("location"), "/account?notice=disconnected");
+  await testBrowser(server).signIn("rosa", set);
+  const user = await server.app.users.find("rosa");
+  const events = await server.app.audit.list({ userId: user?.id ?? "" });
+  assert.equal(events.filter(({ type }) => type === "password.changed").length, 1);
+});
+
 test("of two removals at once of the last two ways in, one stays", async () => {
   const ida = somebody({ preferred_username: "ida" });
   const { browser } = await signInWith(ida);

@@ -98,6 +98,22 @@ test("ways to sign in are changed only by who has signed in within a quarter of 
   assert.equal(done.headers.get("location"), "/account?notice=disconnected");
 });
 
+test("a first password is set only by who has signed in within a quarter of an hour", async () => {
+  const { browser } = await signIn();
+  const page = await browser.open("/account/password/first");
+  clock.pass(limits.recentSignInSeconds);
+  const before = await server.rows();
+  for (const reply of [
+    await browser.open("/account/password/first"),
+    await browser.submit(page, "/account/password/first", { password: PASSWORD }),
+  ]) {
+    const location = "/sign-in?as=someone-else&return_to=%2Faccount%2Fpassword%2Ffirst";
+    assert.equal(reply.headers.get("location"), location);
+  }
+  const withoutUse = (rows: string) => rows.replace(/sessions: [^,]*/, "");
+  assert.equal(withoutUse(await server.rows()), withoutUse(before));
+});
+
 test("registration off: nobody new comes in by a provider, who is known does, and nobody is offered a new account", async () => {
   const known = await signIn();
   assert.equal(await whoIs(server, known.browser), "mallory");

@@ -14,7 +14,7 @@ import { eventList } from "./security-events.ts";
 import { type NoticeCode, texts } from "./texts.ts";
 import { type Html, html, type View } from "./view.ts";
 
-interface Parts extends Pick<ConnectedParts, "identities" | "providers"> {
+interface Parts extends Pick<ConnectedParts, "identities" | "providers" | "users"> {
   readonly view: View;
   readonly sessions: Pick<Sessions, "list" | "find" | "end" | "endAllOfUser">;
   readonly audit: Pick<Audit, "list">;

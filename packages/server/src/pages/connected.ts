@@ -2,6 +2,7 @@ import type { Page, PageAnswer, PersonRequest } from "../http/page.ts";
 import { unreachable } from "../primitives/assert.ts";
 import type { Providers } from "../providers/providers.ts";
 import type { Identities, Identity } from "../users/identities.ts";
+import type { Users } from "../users/users.ts";
 import { hidden, postForm } from "./form-parts.ts";
 import { answerBegun, type BeginParts } from "./provider-answers.ts";
 import { isRecent } from "./recent.ts";
@@ -11,6 +12,7 @@ import { factLine, type Html, html, type View } from "./view.ts";
 export interface ConnectedParts extends BeginParts {
   readonly providers: Pick<Providers, "offered">;
   readonly identities: Pick<Identities, "list" | "unlink">;
+  readonly users: Pick<Users, "hasPassword">;
 }
 
 /** What the buttons of "Connected accounts" do. */
@@ -71,7 +73,7 @@ export function connectedPages(parts: ConnectedParts): Page[] {
   ];
 }
 
-interface Shown extends Pick<ConnectedParts, "identities" | "providers"> {
+interface Shown extends Pick<ConnectedParts, "identities" | "providers" | "users"> {
   readonly view: View;
   readonly time: (milliseconds: number) => Html;
 }
@@ -84,6 +86,7 @@ export async function connectedSection(
   const offered = shown.providers.offered();
   const identities = await shown.identities.list(person.user.id);
   if (offered.length === 0 && identities.length === 0) return undefined;
+  const hasPassword = await shown.users.hasPassword(person.user.id);
   const words = texts.providers.account;
   const labels = new Map(offered.map(({ id, label }) => [id, label]));
   const rows = identities.map((identity) => row(identity, { ...shown, labels, formToken }));
@@ -96,6 +99,7 @@ export async function connectedSection(
   );
   return html`<section aria-labelledby="connected"><h2 id="connected">${words.title}</h2><p class="about">${words.about}</p>
 ${rows.length > 0 ? html`<ul class="rows">${rows}</ul>` : html`<p class="muted">${words.none}</p>`}
+${!hasPassword && html`<p class="muted">${words.noPassword} <a href="${shown.view.url("/account/password/first")}">${words.setPassword}</a></p>`}
 <div class="providers">${buttons}</div></section>`;
 }
 

@@ -3,6 +3,7 @@ import type { Log } from "../observability/log.ts";
 import { accountPages } from "./account.ts";
 import { loadAssets } from "./assets.ts";
 import { connectedPages } from "./connected.ts";
+import { firstPasswordPages } from "./first-password.ts";
 import { homePage } from "./home.ts";
 import { passwordPages } from "./password.ts";
 import { createPlaces, type PlaceOf } from "./places.ts";
@@ -25,6 +26,7 @@ type Parts = Needs<typeof accountPages> &
   Needs<typeof signOutPages> &
   Needs<typeof signUpPages> &
   Needs<typeof providerPages> &
+  Needs<typeof firstPasswordPages> &
   Needs<typeof connectedPages> & {
     readonly placeOf: PlaceOf | undefined;
     readonly log: Log;
@@ -54,6 +56,7 @@ export function createPages(given: Parts): {
       ...passwordPages(parts),
       ...providerPages(parts),
       ...connectedPages(parts),
+      ...firstPasswordPages(parts),
     ],
     assets: [stylesheet, icon],
     problemPage: problemPages(view),

@@ -97,6 +97,14 @@ export const providerTexts = {
     since: "Connected",
     remove: "Disconnect",
     add: (provider: string) => `Connect ${provider}`,
+    noPassword: "You have no password here.",
+    setPassword: "Set one",
+  },
+
+  firstPassword: {
+    title: "Set a password",
+    about: "With it you can sign in without the accounts that you have connected.",
+    submit: "Set password",
   },
 };
 
