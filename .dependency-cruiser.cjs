@@ -122,10 +122,13 @@ module.exports = {
       "rate-limits": ["audit"],
     }),
     ...neighbours(4, ["account-api", "oauth", "providers", "pages", "admin/commands"], {
-      pages: ["oauth/interaction"],
+      // Signing in with a provider is led by pages; what it comes to is decided in providers/, which knows no page.
+      pages: ["oauth/interaction", "providers"],
+      "admin/commands": ["providers"],
     }),
     door("sql-template-tag", npm("sql-template-tag"), `\\.sql\\.ts$|${source}storage/`),
     door("node:sqlite", "^(node:)?sqlite$", `${source}storage/sqlite[^/]*\\.ts$`),
+    door("openid-client", npm("openid-client"), `${source}providers/foreign\\.ts$`),
     door("pg", npm("pg"), `${source}storage/postgres[^/]*\\.ts$`),
     door("jose", npm("jose"), `${source}tokens/jwt\\.ts$`),
     forbid(

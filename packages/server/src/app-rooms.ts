@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { openProviders } from "./app-providers.ts";
 import { createAudit } from "./audit/audit.ts";
 import { createClients } from "./clients/clients.ts";
 import { type ResolvedSettings, WrongSetting } from "./config.ts";
@@ -147,6 +148,7 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
   const { arrivals } = factors;
   const signIn = createSignIn({ database, clock, passwords, arrivals, rateLimits });
   const clients = createClients({ database, clock });
+  const foreign = openProviders({ settings, log, database, secrets, arrivals, rateLimits });
   let closing: Promise<void> | undefined;
 
   async function close(): Promise<void> {
@@ -181,6 +183,7 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
     factors,
     signIn,
     clients,
+    ...foreign,
     formTokenKey: secrets.key("form-token"),
     /**
      * Makes the keys that are missing, opens them, and begins to follow what other processes revoke.
@@ -189,6 +192,7 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
     async start(): Promise<void> {
       await signingKeys.start();
       await revocations.start();
+      await foreign.providers.refresh();
       started = true;
     },
     /** Lets what is under way end, then closes the database. Idempotent. */

@@ -118,6 +118,8 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
   const jobs = startJobs(
     [
       { name: "signing-keys", everySeconds: 5, run: () => signingKeys.tick() },
+      { name: "providers", everySeconds: 5, run: () => rooms.providers.refresh() },
+      { name: "provider-attempts", everySeconds: 600, run: () => rooms.providerAttempts.deletePast() },
       deleteExpiredJob({ ...rooms, clock, auditDays: settings.auditDays }),
     ],
     log,

@@ -81,6 +81,13 @@ export const settingNotes: Readonly<Record<SettingName, SettingNotes>> = {
     takes:
       "origins like https://app.example.com, separated by commas (a list in a settings file); http only for a loopback host",
   },
+  privateHosts: {
+    about:
+      "Hosts that this server may call although their addresses are private or special: a provider in your own network. Of these, loopback hosts may be http. Default: none.",
+    variable: "KEYTURN_PRIVATE_HOSTS",
+    takes:
+      "hosts like login.corp.example or 127.0.0.1:8080, in lower case, separated by commas (a list in a settings file)",
+  },
   accessTokenSeconds: {
     about: "How long an access token lives.",
     variable: "KEYTURN_ACCESS_TOKEN_SECONDS",

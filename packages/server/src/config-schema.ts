@@ -42,6 +42,11 @@ export const settingsSchema = z.strictObject({
     .transform((value) => (typeof value === "string" ? value.split(",") : value).map((one) => one.trim()))
     .refine((origins) => origins.length <= limits.allowedOriginsMax && origins.every(isOrigin))
     .default([]),
+  privateHosts: z
+    .union([z.string(), z.array(z.string())])
+    .transform((value) => (typeof value === "string" ? value.split(",") : value).map((one) => one.trim()))
+    .refine((hosts) => hosts.length <= limits.privateHostsMax && hosts.every(isHost))
+    .default([]),
   accessTokenSeconds: seconds(60, limits.accessTokenSecondsMax).default(600),
   accessTokenAlgorithm: z.enum(signingAlgorithms).default("ES256"),
   accessTokenBinding: z.enum(["none", "dpop"]).default("none"),
@@ -78,6 +83,10 @@ export function isLoopback(hostname: string): boolean {
 }
 
 const isRoleName = (text: string) => text.length <= limits.roleCharactersMax && /^[^\s,]+$/.test(text);
+/** Whether the text is a host as it stands in an https address, with the port if it is not the usual one. */
+function isHost(text: string): boolean {
+  return URL.canParse(`https://${text}`) && new URL(`https://${text}`).host === text;
+}
 
 /** Whether the text is the origin of a web page as a browser sends it: https, or http on this machine. */
 function isOrigin(text: string): boolean {

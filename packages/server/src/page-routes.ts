@@ -150,13 +150,15 @@ async function handle({ context, page, dependencies }: Serving): Promise<PageAns
   const header = (name: string) => req.header(name);
   const isPost = page.method === "POST";
   // First, for it costs nothing: what another site has started does not even learn whether somebody is signed in.
-  const site = isPost ? dependencies.siteOf({ header }) : "unknown";
+  const isFromElsewhere = page.fromElsewhere === true;
+  const site = isPost && !isFromElsewhere ? dependencies.siteOf({ header }) : "unknown";
   if (site === "cross") return { problem: "cross_site" };
   const ip = callerOf(context, dependencies.settings);
   const found = await findPerson({ header, ip }, dependencies);
   const owner = ownerOfForms({ page, header, person: found.person, site, dependencies });
   let fields: ReadonlyMap<string, string> = new Map();
   const request = {
+    path: page.path.includes(":") ? (req.param() as Record<string, string>) : {},
     query: singleQuery(req.queries()),
     field: (name: string) => fields.get(name) ?? "",
     header,
@@ -170,7 +172,7 @@ async function handle({ context, page, dependencies }: Serving): Promise<PageAns
     return withCookies(also, { location: page.strangersGoTo(request) });
   }
   if (isPost) fields = await readForm(req.raw);
-  const isGood = !isPost || owner.isGood(request.field("form_token"));
+  const isGood = !isPost || isFromElsewhere || owner.isGood(request.field("form_token"));
   return withCookies(
     also,
     isGood ? await page.handle(request as PersonRequest) : await formAgain(page, request),

@@ -27,6 +27,8 @@ const tables = {
   user_roles: "user_id, role, resource",
   role_permissions: "role, permission, resource",
   clients: "id, secret_digest",
+  providers: "id, client_id, disabled_at",
+  identities: "id, issuer, subject, user_id",
   sessions: "id, generation, digest, last_used_at, revoked_at, end_reason",
   // Entries whose time is over are deleted by a job; the position moves only when one is added.
   revocation_position: "seq",
@@ -160,6 +162,10 @@ export async function startTestServer(options: TestServerOptions = {}) {
     callQuietly,
     stop: running.stop,
     ...createActs(app, call, secrets),
+    /** Every limit starts anew: for tests that come from one address and are not about limits. */
+    forgetLimits: () => place.database.batch([raw("DELETE FROM rate_limits")]),
+    countRows: async (table: string): Promise<number> =>
+      Number((await place.database.one<{ n: number }>(raw(`SELECT count(*) AS n FROM ${table}`)))?.n),
     /** All rows that say who may do what, as one text: the same before and after what is refused. */
     rows: () => rowsOf(place),
     /** Stops the server, removes its database, and looks for secrets in its log. */

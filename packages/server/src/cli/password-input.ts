@@ -24,16 +24,27 @@ export async function readPassword(
 }
 
 /** Everything up to the end of the input, without one line break at its end. */
-async function readAll({ stdin }: Terminal): Promise<string> {
+async function readAll(terminal: Terminal): Promise<string> {
+  const password = await readText(terminal, { bytesMax: limits.passwordBytesMax, what: "password" });
+  if (password === "")
+    throw new WrongUsage("The standard input is empty; --password-stdin takes the password from it.");
+  if (/[\r\n]/.test(password))
+    throw new WrongUsage("The standard input holds several lines; it takes one password.");
+  return password;
+}
+
+/** The same for a secret of any kind, which may have several lines. */
+export async function readText(
+  { stdin }: Pick<Terminal, "stdin">,
+  { bytesMax, what }: { bytesMax: number; what: string },
+): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of stdin) {
     const part = Buffer.from(chunk);
     bytes += part.length;
-    if (bytes > limits.passwordBytesMax + 2) {
-      throw new WrongUsage(
-        `The standard input holds more than ${limits.passwordBytesMax} bytes; it takes a password.`,
-      );
+    if (bytes > bytesMax + 2) {
+      throw new WrongUsage(`The standard input holds more than ${bytesMax} bytes; it takes a ${what}.`);
     }
     chunks.push(part);
   }
@@ -41,14 +52,9 @@ async function readAll({ stdin }: Terminal): Promise<string> {
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(chunks));
   } catch {
-    throw new WrongUsage("The password on the standard input is not UTF-8.");
+    throw new WrongUsage(`The ${what} on the standard input is not UTF-8.`);
   }
-  const password = text.replace(/\r?\n$/, "");
-  if (password === "")
-    throw new WrongUsage("The standard input is empty; --password-stdin takes the password from it.");
-  if (/[\r\n]/.test(password))
-    throw new WrongUsage("The standard input holds several lines; it takes one password.");
-  return password;
+  return text.replace(/\r?\n$/, "");
 }
 
 async function ask({ stdin, stderr }: Terminal, question: string): Promise<string> {

@@ -10,6 +10,7 @@ import {
   addUserSyntax,
   type Run,
 } from "./syntax.ts";
+import { addProviderSyntax } from "./syntax-providers.ts";
 import { printError, printOutcome, type Terminal } from "./terminal.ts";
 
 /**
@@ -30,6 +31,7 @@ export function buildProgram(run: Run, prepare: (program: Command) => void = () 
     addRoleSyntax,
     addClientSyntax,
     addSessionSyntax,
+    addProviderSyntax,
     addKeySyntax,
   ])
     add(program, run);
@@ -73,7 +75,7 @@ function usageError({ code, message }: CommanderError): WrongUsage {
   const sentence = `${safe.charAt(0).toUpperCase()}${safe.slice(1).replace(/\.$/, "")}`;
   const isSecret = /unknown option '--?[\w-]*(password|secret)/.test(line);
   const hint = isSecret
-    ? "A secret is never an argument, others see it there: use --password-stdin."
+    ? "A secret is never an argument, others see it there: use --password-stdin, or --client-secret-stdin."
     : "Add --help to the command to see what it takes.";
   return new WrongUsage(`${sentence}. ${hint}`);
 }

@@ -9,6 +9,8 @@ export interface Person {
 
 /** What a page is given: everything about the request that its row has had checked. */
 export interface PageRequest {
+  /** Parameters of the path. */
+  readonly path: Readonly<Record<string, string>>;
   /** Query parameters; a repeated one has been refused. */
   readonly query: Readonly<Record<string, string>>;
   /** A field of the form, empty when it was not sent; a repeated one has been refused. */
@@ -59,7 +61,10 @@ export type PageAnswer = WithCookies &
 
 interface PageBase {
   readonly method: "GET" | "POST";
-  /** Below the issuer. Without parameters: what a page is about is in its query or its form. */
+  /**
+   * Below the issuer, as Hono writes it. What a page is about is in its query or its form; a parameter is there where
+   * each thing needs an address of its own.
+   */
   readonly path: string;
   /** One sentence for docs/endpoints.md. */
   readonly summary: string;
@@ -73,6 +78,11 @@ interface PageBase {
   readonly tokenOf?: "browser" | "session";
   /** Its security policy lets the one script of this server run; see pages/passkeys.js. Default: none runs. */
   readonly hasScript?: boolean;
+  /**
+   * A form that another site sends on purpose. It has no token of ours and comes without our cookies, so it may do
+   * nothing but lead on to a page that looks at what it brought.
+   */
+  readonly fromElsewhere?: boolean;
   /** Answers only who asks for HTML; an endpoint at the same address answers the others. */
   readonly besideEndpoint?: boolean;
 }

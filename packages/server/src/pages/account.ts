@@ -5,6 +5,7 @@ import type { Clock } from "../primitives/clock.ts";
 import { isId } from "../primitives/id.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import type { User } from "../users/user.ts";
+import { type ConnectedParts, connectedSection } from "./connected.ts";
 import { deviceList } from "./device-list.ts";
 import { deviceNames } from "./device-names.ts";
 import { noticeOf } from "./form-parts.ts";
@@ -13,7 +14,7 @@ import { eventList } from "./security-events.ts";
 import { type NoticeCode, texts } from "./texts.ts";
 import { type Html, html, type View } from "./view.ts";
 
-interface Parts {
+interface Parts extends Pick<ConnectedParts, "identities" | "providers" | "users"> {
   readonly view: View;
   readonly sessions: Pick<Sessions, "list" | "find" | "end" | "endAllOfUser">;
   readonly audit: Pick<Audit, "list">;
@@ -115,6 +116,7 @@ ${noticeOf(request.query.notice)}
 ${devices}</section>
 <section aria-labelledby="password"><h2 id="password">${words.password}</h2><p class="about">${words.passwordAbout}</p>
 <p><a class="button quiet" href="${view.url("/account/password")}">${words.changePassword}</a></p></section>
+${await connectedSection(request, { ...parts, time })}
 <section aria-labelledby="factors"><h2 id="factors">${texts.factors.account.title}</h2><p class="about">${texts.factors.account.about}</p>
 <p><a class="button quiet" href="${view.url("/account/factors")}">${texts.factors.account.open}</a></p></section>
 <section aria-labelledby="events"><h2 id="events">${words.events}</h2><p class="about">${words.eventsAbout}</p>

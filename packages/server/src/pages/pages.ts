@@ -2,11 +2,15 @@ import type { Asset, Page, PageProblem } from "../http/page.ts";
 import type { Log } from "../observability/log.ts";
 import { accountPages } from "./account.ts";
 import { loadAssets } from "./assets.ts";
+import { connectedPages } from "./connected.ts";
 import { factorPages } from "./factors.ts";
+import { firstPasswordPages } from "./first-password.ts";
 import { homePage } from "./home.ts";
 import { passwordPages } from "./password.ts";
 import { createPlaces, type PlaceOf } from "./places.ts";
 import { problemPages } from "./problems.ts";
+import { createBinderCookie } from "./provider-cookie.ts";
+import { providerPages } from "./providers.ts";
 import { createTicketCookies, secondFactorPages } from "./second-factor.ts";
 import { signInPages } from "./sign-in.ts";
 import { signOutPages } from "./sign-out.ts";
@@ -16,7 +20,7 @@ import { createView } from "./view.ts";
 
 type Needs<Make extends (parts: never) => unknown> = Omit<
   Parameters<Make>[0],
-  "view" | "placesOf" | "ticketCookies"
+  "view" | "placesOf" | "ticketCookies" | "binderCookie"
 >;
 
 type Parts = Needs<typeof accountPages> &
@@ -26,7 +30,10 @@ type Parts = Needs<typeof accountPages> &
   Needs<typeof secondFactorPages> &
   Needs<typeof stepUpPages> &
   Needs<typeof factorPages> &
-  Needs<typeof signUpPages> & {
+  Needs<typeof signUpPages> &
+  Needs<typeof providerPages> &
+  Needs<typeof firstPasswordPages> &
+  Needs<typeof connectedPages> & {
     readonly placeOf: PlaceOf | undefined;
     readonly log: Log;
   };
@@ -39,8 +46,13 @@ export function createPages(given: Parts): {
 } {
   const { stylesheet, icon, script } = loadAssets();
   const view = createView({ settings: given.settings, stylesheet, icon, script });
-  const ticketCookies = createTicketCookies(given.settings);
-  const parts = { ...given, view, placesOf: createPlaces(given), ticketCookies };
+  const parts = {
+    ...given,
+    view,
+    placesOf: createPlaces(given),
+    ticketCookies: createTicketCookies(given.settings),
+    binderCookie: createBinderCookie(given.settings),
+  };
   return {
     pages: [
       homePage(parts),
@@ -52,6 +64,9 @@ export function createPages(given: Parts): {
       ...secondFactorPages(parts),
       ...stepUpPages(parts),
       ...factorPages(parts),
+      ...providerPages(parts),
+      ...connectedPages(parts),
+      ...firstPasswordPages(parts),
     ],
     assets: [stylesheet, icon, script],
     problemPage: problemPages(view),

@@ -2,6 +2,7 @@ import type { BrowserSessions } from "../http/browser-sessions.ts";
 import type { Page, PageAnswer, PageRequest, Person } from "../http/page.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import { unreachable } from "../primitives/assert.ts";
+import type { Providers } from "../providers/providers.ts";
 import type { Arrived } from "../users/arrivals.ts";
 import type { createSignIn } from "../users/sign-in.ts";
 import {
@@ -14,6 +15,7 @@ import {
   textField,
 } from "./form-parts.ts";
 import { passkeyArea } from "./passkey-area.ts";
+import { providerButtons } from "./provider-buttons.ts";
 import { returnPath } from "./return-to.ts";
 import type { TicketCookies } from "./second-factor.ts";
 import { texts } from "./texts.ts";
@@ -28,6 +30,7 @@ export interface SignInParts {
   readonly metrics: Pick<Metrics, "signedIn">;
   readonly settings: { readonly registration: "open" | "off" };
   readonly ticketCookies: Pick<TicketCookies, "set">;
+  readonly providers: Pick<Providers, "offered">;
 }
 
 /** GET and POST /sign-in. */
@@ -48,6 +51,7 @@ ${problemSummary(problems)}
 ${person && html`<p class="muted">${words.someoneElseWarning(nameOf(person))}</p>`}
 ${postForm({ action: view.url("/sign-in"), token: request.formToken }, fields)}
 ${passkeyPart(request, returnTo)}
+${providerButtons({ ...parts, token: request.formToken, returnTo })}
 </div>
 ${parts.settings.registration === "open" && html`<p class="below">${words.newHere} <a href="${view.url("/sign-up", { return_to: returnTo })}">${words.signUp}</a></p>`}`;
     return view.page({ title: words.title, body, isError: problems.size > 0, hasScript: true });
@@ -162,7 +166,7 @@ export async function signInAs(given: {
 }
 
 /** The way on for a browser that has signed in, by whichever way, with its cookie; or to the second step. */
-function answerArrived(
+export function answerArrived(
   arrived: Arrived,
   request: Pick<PageRequest, "field" | "query">,
   parts: Pick<SignInParts, "view" | "browserSessions" | "ticketCookies">,

@@ -3,6 +3,7 @@ import { refusals } from "../errors.ts";
 import type { PageProblem } from "../http/page.ts";
 import type { EndReason } from "../sessions/end.ts";
 import { factorEvents, factorTexts } from "./texts-factors.ts";
+import { providerEvents, providerNotices, providerTexts } from "./texts-providers.ts";
 
 /**
  * Every word that pages show, in English. To translate them, translate this file; nothing else in pages/ speaks.
@@ -73,6 +74,7 @@ const events: Readonly<Partial<Record<AuditEventType, (facts: EventFacts) => str
   "user.roles_changed": () => "The operator of this site changed what you may do",
   "password.changed": ({ byOperator }) =>
     byOperator ? "The operator of this site changed your password" : "You changed your password",
+  ...providerEvents,
   "sign_in.failed": () => "Somebody tried to sign in with a wrong password",
   "sign_in.limited": () => "Many wrong passwords were tried, so signing in was slowed down",
   "session.started": ({ device }) => (device === undefined ? "You signed in" : `You signed in on ${device}`),
@@ -131,6 +133,7 @@ const notices = {
   "password-changed": "Your password is changed.",
   "password-changed-others-ended": "Your password is changed, and all your other devices are signed out.",
   ...factorTexts.notices,
+  ...providerNotices,
 } as const;
 export type NoticeCode = keyof typeof notices;
 
@@ -158,6 +161,7 @@ export const texts = {
   problems,
   problemHome: "Go to the start page",
   notices,
+  providers: providerTexts,
   nav: { label: "Account", account: "Your account", signIn: "Sign in", signOut: "Sign out" },
 
   home: {

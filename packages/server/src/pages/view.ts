@@ -24,6 +24,8 @@ export interface Shown {
   readonly person?: Person | undefined;
   /** With the script of passkeys; the row of the page says so too, for its security policy. */
   readonly hasScript?: boolean;
+  /** Where the browser goes on to by itself: an address of another site, which no form may lead to. */
+  readonly leadsTo?: string;
   /** One card in the middle (the default), or the width that lists need. */
   readonly isWide?: boolean;
 }
@@ -59,7 +61,8 @@ export function createView({
     return html`<nav aria-label="${nav.label}"><a href="${url("/account")}">${nav.account}</a><a href="${url("/sign-out")}">${nav.signOut}</a></nav>`;
   }
 
-  function page({ title, body, isError = false, person, isWide = false, hasScript = false }: Shown): string {
+  function page(shown: Shown): string {
+    const { title, body, isError = false, person, isWide = false, hasScript = false, leadsTo } = shown;
     const shownTitle = title === siteName ? title : texts.title(title, siteName);
     return String(html`<!doctype html>
 <html lang="${texts.language}">
@@ -69,7 +72,11 @@ export function createView({
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="robots" content="noindex">
-<link rel="icon" href="${url(icon.path)}" type="image/svg+xml">
+${
+  leadsTo !== undefined &&
+  html`<meta http-equiv="refresh" content="0; url=${leadsTo}">
+`
+}<link rel="icon" href="${url(icon.path)}" type="image/svg+xml">
 <link rel="stylesheet" href="${url(stylesheet.path)}">${
       hasScript &&
       html`

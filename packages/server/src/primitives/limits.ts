@@ -93,6 +93,26 @@ export const limits = {
   feedEntriesPerPageMax: 10_000,
   feedReadersMax: 1_000,
   allowedOriginsMax: 100,
+  /** How long somebody may take at a provider, and then to prove the account that they had before. */
+  providerAttemptSeconds: 600,
+  providersMax: 50,
+  identitiesPerUserMax: 20,
+  /** What a provider calls somebody: OpenID Connect Core §2, `sub` "MUST NOT exceed 255 ASCII characters". */
+  subjectCharactersMax: 255,
+  /** A parameter of a provider's answer: codes of some are JWTs. */
+  providerParameterCharactersMax: 4096,
+  clientIdCharactersMax: 500,
+  /** A client secret, or a private key in PEM. */
+  clientSecretBytesMax: 8192,
+  /** Usernames that are tried for a person who comes from a provider, until one is free. */
+  usernamesTriedMax: 8,
+  /** Outgoing requests: how long one may take from beginning to end, what it may bring, how many there are at once. */
+  outgoingMillisecondsMax: 8_000,
+  outgoingBytesMax: 256 * 1024,
+  outgoingAtOnceMax: 200,
+  privateHostsMax: 50,
+  /** For so long what a provider says of itself (discovery) is kept. */
+  discoverySecondsMax: 3600,
   /** The clock difference that verifiers are assumed to tolerate. */
   clockToleranceSecondsMax: 300,
 } as const;

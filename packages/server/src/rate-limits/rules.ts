@@ -24,6 +24,8 @@ export const rateRules = {
   /** Codes of one account from everywhere: 720 guesses a day at three codes in a million. Passkeys do not count. */
   secondFactor: { name: "second-factor-account", burst: 30, seconds: 120 },
   registration: { name: "registration-address", burst: 20, seconds: 60 },
+  /** Ways to a provider that are begun from one address: each is a row for ten minutes. */
+  providerStart: { name: "provider-start-address", burst: 60, seconds: 5 },
   /** Not a limit on people: how often the audit log repeats that somebody is being limited. */
   limitedAudit: { name: "limited-audit", burst: 1, seconds: 3600 },
 } as const satisfies Record<string, RateRule>;

@@ -148,6 +148,10 @@ export function passwordUnchanged(userId: Id, changedAt: number): Sql {
     WHERE user_id = ${idToBytes(userId)} AND kind = 'password' AND changed_at = ${changedAt})`;
 }
 
+/** Whether the user is there, without a password. Inside an UPDATE of the user's row it is asked while that is held. */
+export const hasNoPassword = (userId: Id): Sql => sql`${userExists(userId)} AND NOT EXISTS (
+  SELECT 1 FROM credentials WHERE user_id = ${idToBytes(userId)} AND kind = 'password')`;
+
 export function hasHash(userId: Id, hash: string): Sql {
   return sql`EXISTS (
     SELECT 1 FROM credentials WHERE user_id = ${idToBytes(userId)} AND kind = 'password' AND secret = ${hash})`;

@@ -7,6 +7,7 @@ import type { Sessions } from "../sessions/sessions.ts";
 import type { Database } from "../storage/database.ts";
 import { createAdding } from "./adding.ts";
 import { createChanging } from "./changing.ts";
+import { createFirstPassword } from "./first-password.ts";
 import { loginKey } from "./names.ts";
 import { createPasswordChange } from "./password-change.ts";
 import type { Passwords } from "./password-hashing.ts";
@@ -39,6 +40,7 @@ export function createUsers(dependencies: Dependencies) {
     ...createChanging(dependencies),
     ...createSwitching(dependencies),
     ...createPasswordChange(dependencies),
+    ...createFirstPassword(dependencies),
 
     findById,
 

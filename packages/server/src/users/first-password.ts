@@ -1,0 +1,62 @@
+import { insertEvent } from "../audit/audit.sql.ts";
+import type { Clock } from "../primitives/clock.ts";
+import { type Id, newId } from "../primitives/id.ts";
+import type { Database } from "../storage/database.ts";
+import { checkSecret } from "./adding.ts";
+import type { Passwords } from "./password-hashing.ts";
+import { type By, type InvalidField, userFromRow } from "./user.ts";
+import {
+  hasHash,
+  hasNoPassword,
+  putPassword,
+  selectUserWithPassword,
+  type UserRow,
+  updateUser,
+} from "./users.sql.ts";
+
+export type FirstPasswordSet =
+  | { readonly outcome: "set" }
+  /** There is one by now: to change it takes the current one. */
+  | { readonly outcome: "has_one" }
+  | { readonly outcome: "busy" }
+  | InvalidField;
+
+type Found = UserRow & { password_hash: string | null };
+
+interface Dependencies {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly passwords: Pick<Passwords, "hash">;
+}
+
+/** A password for a user who came without one, by a provider. */
+export function createFirstPassword({ database, clock, passwords }: Dependencies) {
+  const find = (userId: Id) => database.one<Found>(selectUserWithPassword(userId));
+
+  return {
+    async hasPassword(userId: Id): Promise<boolean> {
+      return (await find(userId))?.password_hash !== null;
+    },
+
+    /** Whoever calls has seen that the user has signed in lately. Of two at once the first one wins. */
+    async setFirstPassword(userId: Id, password: string, by: By): Promise<FirstPasswordSet> {
+      const found = await find(userId);
+      if (found === undefined || found.password_hash !== null) return { outcome: "has_one" };
+      const wrong = checkSecret({ password }, userFromRow(found));
+      if (wrong !== undefined) return wrong;
+      const hashed = await passwords.hash(password);
+      if (hashed.outcome === "busy") return hashed;
+      const { hash } = hashed;
+      const at = clock.now();
+      const onlyIf = hasNoPassword(userId);
+      const event = { type: "password.changed", ...by, userId, detail: { first: true } } as const;
+      const [, put] = await database.batch([
+        // Holds the user's row: what the condition sees is so until the end.
+        updateUser({ id: userId, at, changes: {}, onlyIf }),
+        putPassword({ id: newId(at), userId, hash, at, onlyIf }),
+        insertEvent({ id: newId(at), at, event, onlyIf: hasHash(userId, hash) }),
+      ]);
+      return { outcome: put?.changes === 1 ? "set" : "has_one" };
+    },
+  };
+}
