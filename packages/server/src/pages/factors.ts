@@ -1,4 +1,5 @@
 import type { Page, PageAnswer, PersonRequest } from "../http/page.ts";
+import { unreachable } from "../primitives/assert.ts";
 import type { Clock } from "../primitives/clock.ts";
 import { isId } from "../primitives/id.ts";
 import type { Factors } from "../users/factors/factors.ts";
@@ -70,8 +71,19 @@ export function factorPages(parts: Parts): Page[] {
 
   async function removePasskey({ person, field, ip }: PersonRequest): Promise<PageAnswer> {
     const id = field("id");
-    const isDone = isId(id) && (await managing.removePasskey(person.user.id, id, { actor: "user", ip }));
-    return back(isDone ? "factor-removed" : "factor-gone");
+    const removed = isId(id)
+      ? await managing.removePasskey(person.user.id, id, { actor: "user", ip })
+      : "gone";
+    switch (removed) {
+      case "removed":
+        return back("factor-removed");
+      case "last_way_in":
+        return back("passkey-last");
+      case "gone":
+        return back("factor-gone");
+      default:
+        return unreachable(removed);
+    }
   }
 
   async function removeTotp({ person, ip }: PersonRequest): Promise<PageAnswer> {

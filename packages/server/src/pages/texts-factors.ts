@@ -91,6 +91,7 @@ export const factorTexts = {
     "passkey-renamed": "The passkey has its new name.",
     "factor-removed": "It is removed.",
     "factor-gone": "It was removed already.",
+    "passkey-last": "This passkey is your only way to sign in. Set a password or add another way first.",
     "app-added": "The authenticator app is on.",
   },
 

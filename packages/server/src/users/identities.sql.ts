@@ -65,7 +65,8 @@ export const selectIdentities = (userId: Id, rows: number): Sql => sql`
 export function canLose(id: Id, userId: Id): Sql {
   const user = idToBytes(userId);
   return sql`EXISTS (SELECT 1 FROM identities WHERE id = ${idToBytes(id)} AND user_id = ${user}) AND (
-    EXISTS (SELECT 1 FROM credentials WHERE user_id = ${user} AND kind IN ('password', 'passkey'))
+    EXISTS (SELECT 1 FROM credentials WHERE user_id = ${user} AND kind = 'password')
+    OR EXISTS (SELECT 1 FROM passkeys WHERE user_id = ${user})
     OR EXISTS (
       SELECT 1 FROM identities o JOIN providers p ON p.id = o.provider_id AND p.disabled_at IS NULL
       WHERE o.user_id = ${user} AND o.id <> ${idToBytes(id)}))`;

@@ -74,8 +74,25 @@ export function updatePasskeyUsed(used: {
 export const updatePasskeyName = (userId: Id, id: Id, name: string): Sql =>
   sql`UPDATE passkeys SET name = ${name} WHERE id = ${idToBytes(id)} AND user_id = ${idToBytes(userId)}`;
 
-export const deletePasskey = (userId: Id, id: Id): Sql =>
-  sql`DELETE FROM passkeys WHERE id = ${idToBytes(id)} AND user_id = ${idToBytes(userId)}`;
+const isPasskey = (userId: Id, id: Id): Sql => sql`id = ${idToBytes(id)} AND user_id = ${idToBytes(userId)}`;
+
+export const selectPasskey = (userId: Id, id: Id): Sql =>
+  sql`SELECT id FROM passkeys WHERE ${isPasskey(userId, id)}`;
+
+/**
+ * Only if the user could sign in without it: by a password, another passkey, or an identity at a provider that is not
+ * disabled. Asked while the user's row is held, so that of two removals at once one sees what the other has left.
+ */
+export function deletePasskey(userId: Id, id: Id): Sql {
+  const user = idToBytes(userId);
+  return sql`
+    DELETE FROM passkeys WHERE ${isPasskey(userId, id)} AND (
+      EXISTS (SELECT 1 FROM credentials WHERE user_id = ${user} AND kind = 'password')
+      OR EXISTS (SELECT 1 FROM passkeys o WHERE o.user_id = ${user} AND o.id <> ${idToBytes(id)})
+      OR EXISTS (
+        SELECT 1 FROM identities i JOIN providers p ON p.id = i.provider_id AND p.disabled_at IS NULL
+        WHERE i.user_id = ${user}))`;
+}
 
 export const deletePasskeysOf = (userId: Id): Sql =>
   sql`DELETE FROM passkeys WHERE user_id = ${idToBytes(userId)}`;

@@ -15,6 +15,7 @@ import {
   deletePasskeysOf,
   deleteTotp,
   hasNoFactor,
+  selectPasskey,
   updatePasskeyName,
 } from "./factors.sql.ts";
 import type { OwnedFactors } from "./owned.ts";
@@ -38,6 +39,8 @@ export type FactorAdded =
       readonly recoveryCodes: readonly string[] | undefined;
     }
   | { readonly outcome: "refused" };
+
+export type PasskeyRemoved = "removed" | "last_way_in" | "gone";
 
 interface Dependencies {
   readonly database: Database;
@@ -115,9 +118,15 @@ export function createManaging(dependencies: Dependencies) {
       });
     },
 
-    removePasskey: (userId: Id, passkey: Id, by: By): Promise<boolean> =>
-      remove(userId, { statement: deletePasskey(userId, passkey), type: "passkey.removed", by, passkey }),
+    /** One of the user's own. The last way to sign in stays. */
+    async removePasskey(userId: Id, passkey: Id, by: By): Promise<PasskeyRemoved> {
+      const statement = deletePasskey(userId, passkey);
+      if (await remove(userId, { statement, type: "passkey.removed", by, passkey })) return "removed";
+      const found = await database.one(selectPasskey(userId, passkey));
+      return found === undefined ? "gone" : "last_way_in";
+    },
 
+    /** All of them, whatever way to sign in is left: for a device that was lost, by the operator. */
     removePasskeys: (userId: Id, by: By): Promise<boolean> =>
       remove(userId, { statement: deletePasskeysOf(userId), type: "passkey.removed", by }),
 
