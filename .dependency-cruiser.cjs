@@ -109,7 +109,7 @@ module.exports = {
     ...upward,
     ...neighbours(1, ["storage", "mail", "observability"], {
       storage: ["observability"],
-      mail: ["observability"],
+      mail: ["storage", "observability"],
     }),
     ...neighbours(2, folders2, {
       users: ["sessions", "roles", "rate-limits", "audit"],

@@ -2,6 +2,7 @@ import * as firstTables from "./0001-first-tables.ts";
 import * as secondFactors from "./0002-second-factors.ts";
 import * as rolesAndImport from "./0003-roles-and-import.ts";
 import * as providers from "./0004-providers.ts";
+import * as mail from "./0005-mail.ts";
 
 export interface Migration {
   /** Counts from 1 without gaps. */
@@ -17,4 +18,5 @@ export const migrations: readonly Migration[] = [
   { version: 2, name: "second-factors", ...secondFactors },
   { version: 3, name: "roles-and-import", ...rolesAndImport },
   { version: 4, name: "providers", ...providers },
+  { version: 5, name: "mail", ...mail },
 ];
