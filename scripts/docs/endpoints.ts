@@ -30,6 +30,8 @@ interface Operation {
 const callers = {
   public: "Anyone.",
   user: "A user: `Authorization: Bearer ACCESS_TOKEN`.",
+  client:
+    "A registered client: HTTP Basic or the form with its id and secret, an assertion by its key, or its id alone where it is public.",
   resource:
     "A registered API: HTTP Basic with its id and secret (`keyturn client add NAME --type resource`).",
 } as const satisfies Record<Endpoint["access"], string>;

@@ -8,6 +8,7 @@ import { createProofs } from "./http/proofs.ts";
 import { createSecrets, loadMasterSecrets, type Secrets } from "./keys/secrets.ts";
 import { selectAllKeys } from "./keys/signing-keys.sql.ts";
 import { createSigningKeys } from "./keys/signing-keys.ts";
+import { createSubjects } from "./oauth/subjects.ts";
 import type { Log } from "./observability/log.ts";
 import type { Clock } from "./primitives/clock.ts";
 import { createRateLimits } from "./rate-limits/rate-limits.ts";
@@ -148,6 +149,7 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
   const { arrivals } = factors;
   const signIn = createSignIn({ database, clock, passwords, arrivals, rateLimits });
   const clients = createClients({ database, clock });
+  const subjects = createSubjects({ database });
   const foreign = openProviders({ settings, log, database, secrets, arrivals, rateLimits });
   let closing: Promise<void> | undefined;
 
@@ -184,6 +186,7 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
     signIn,
     clients,
     ...foreign,
+    subjects,
     formTokenKey: secrets.key("form-token"),
     /**
      * Makes the keys that are missing, opens them, and begins to follow what other processes revoke.
@@ -193,6 +196,7 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
       await signingKeys.start();
       await revocations.start();
       await foreign.providers.refresh();
+      await subjects.start();
       started = true;
     },
     /** Lets what is under way end, then closes the database. Idempotent. */

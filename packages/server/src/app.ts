@@ -13,6 +13,7 @@ import { serviceEndpoints } from "./account-api/service.ts";
 import { sessionEndpoint } from "./account-api/session.ts";
 import { sessionEndpoints } from "./account-api/sessions.ts";
 import { stepUpEndpoints } from "./account-api/step-up.ts";
+import { openOauth } from "./app-oauth.ts";
 import { openPages } from "./app-pages.ts";
 import { openRooms, type Rooms, type RoomsOptions } from "./app-rooms.ts";
 import { parseSettings } from "./config.ts";
@@ -79,7 +80,15 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
   const crossSite = createCrossSite(settings);
   const browserSessions = createBrowserSessions({ ...rooms, clock });
   const currentSessions = createCurrentSessions({ ...rooms, clock });
-  const authentication = createAuthentication({ guard, sessions, clients, browserSessions, crossSite });
+  const oauth = openOauth({ ...rooms, clock });
+  const authentication = createAuthentication({
+    guard,
+    sessions,
+    clients,
+    browserSessions,
+    crossSite,
+    authenticateClient: oauth.authenticateClient,
+  });
   const metrics = createMetrics({ feedReaders: revocations.followers });
   const authenticate = authentication.user;
   const parts = {
@@ -110,6 +119,7 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
     ...passkeyEndpoints(parts),
     ...stepUpEndpoints(parts),
     revocationsEndpoint(parts),
+    ...oauth.endpoints,
     ...serviceEndpoints({ ...parts, version, openApi, isStopping: () => isStopping }),
   ];
   const traffic = createTraffic();

@@ -81,6 +81,12 @@ export const settingNotes: Readonly<Record<SettingName, SettingNotes>> = {
     takes:
       "origins like https://app.example.com, separated by commas (a list in a settings file); http only for a loopback host",
   },
+  scopes: {
+    about:
+      "The scopes that clients may ask for at the audience of the first-party API, besides openid, profile, email and offline_access. Those of other APIs belong to their clients: keyturn client add NAME --type resource.",
+    variable: "KEYTURN_SCOPES",
+    takes: "scopes separated by commas or spaces, such as notes.read,notes.write",
+  },
   privateHosts: {
     about:
       "Hosts that this server may call although their addresses are private or special: a provider in your own network. Of these, loopback hosts may be http. Default: none.",

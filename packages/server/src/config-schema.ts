@@ -42,6 +42,11 @@ export const settingsSchema = z.strictObject({
     .transform((value) => (typeof value === "string" ? value.split(",") : value).map((one) => one.trim()))
     .refine((origins) => origins.length <= limits.allowedOriginsMax && origins.every(isOrigin))
     .default([]),
+  scopes: z
+    .union([z.string(), z.array(z.string())])
+    .transform((value) => (typeof value === "string" ? value.split(/[ ,]+/) : value).map((one) => one.trim()))
+    .refine((scopes) => scopes.length <= limits.scopesMax && scopes.every(isScope))
+    .default([]),
   privateHosts: z
     .union([z.string(), z.array(z.string())])
     .transform((value) => (typeof value === "string" ? value.split(",") : value).map((one) => one.trim()))
@@ -83,6 +88,8 @@ export function isLoopback(hostname: string): boolean {
 }
 
 const isRoleName = (text: string) => text.length <= limits.roleCharactersMax && /^[^\s,]+$/.test(text);
+/** RFC 6749 §3.3. */
+const isScope = (text: string) => text.length <= 200 && /^[\x21\x23-\x2b\x2d-\x5b\x5d-\x7e]+$/.test(text);
 /** Whether the text is a host as it stands in an https address, with the port if it is not the usual one. */
 function isHost(text: string): boolean {
   return URL.canParse(`https://${text}`) && new URL(`https://${text}`).host === text;

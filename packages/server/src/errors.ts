@@ -1,3 +1,5 @@
+import { oauthRefusals } from "./errors-oauth.ts";
+
 /**
  * Every refusal that leaves the server over HTTP: its code, its status, its sentence for the public, and where
  * it comes from. Codes are stable: programs switch on them. Details that help an attacker stay in the log.
@@ -126,6 +128,7 @@ export const refusals = {
     sentence: "Client authentication failed. Check the id and the secret.",
     source: "RFC 6749 §5.2",
   },
+  ...oauthRefusals,
   invalid_refresh_token: {
     status: 401,
     sentence: "The refresh token is not accepted; reason says why.",

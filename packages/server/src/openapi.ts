@@ -11,22 +11,26 @@ const withBody: readonly RefusalCode[] = [
   "unsupported_media_type",
   "body_too_large",
 ];
+const withForm: readonly RefusalCode[] = ["invalid_request", "unsupported_media_type", "body_too_large"];
 const byAccess = {
   public: [],
   user: ["missing_token", "invalid_token", "invalid_session", "cross_site_request"],
   resource: ["invalid_client"],
+  client: ["invalid_client"],
 } as const satisfies Record<Endpoint["access"], readonly RefusalCode[]>;
 
 const security = {
   public: [],
   user: [{ accessToken: [] }, { sessionCookie: [] }],
   resource: [{ resource: [] }],
+  client: [{ client: [] }, {}],
 };
 
 /** All refusals that an endpoint can answer with. */
 export function refusalsOf(endpoint: Endpoint): RefusalCode[] {
   const query: RefusalCode[] = endpoint.query === undefined ? [] : ["invalid_request"];
-  const body = endpoint.body === undefined ? query : withBody;
+  const form: readonly RefusalCode[] = endpoint.parameters === undefined ? query : withForm;
+  const body = endpoint.body === undefined ? form : withBody;
   return [...new Set([...endpoint.refusals, ...byAccess[endpoint.access], ...body, ...always])];
 }
 
@@ -51,6 +55,7 @@ export function openApiDocument(endpoints: readonly Endpoint[], about: { issuer:
         accessToken: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
         sessionCookie: { type: "apiKey", in: "cookie", name: cookieName(about.issuer) },
         resource: { type: "http", scheme: "basic" },
+        client: { type: "http", scheme: "basic" },
       },
       schemas: { Error: errorSchema() },
     },
@@ -81,7 +86,17 @@ function operation(endpoint: Endpoint) {
             content: { "application/json": { schema: jsonSchema(endpoint.body, "input") } },
           },
         }),
+    ...(endpoint.parameters === undefined ? {} : { requestBody: formBody(endpoint.parameters) }),
     responses: { ...success(endpoint), ...refused(endpoint) },
+  };
+}
+
+function formBody(parameters: Readonly<Record<string, { about: string }>>) {
+  const properties = Object.fromEntries(
+    Object.entries(parameters).map(([name, { about }]) => [name, { type: "string", description: about }]),
+  );
+  return {
+    content: { "application/x-www-form-urlencoded": { schema: { type: "object", properties } } },
   };
 }
 

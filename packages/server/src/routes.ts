@@ -1,11 +1,19 @@
-import { type Context, Hono } from "hono";
+import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { cors } from "hono/cors";
-import type { Client } from "./clients/clients.ts";
+import type { Client } from "./clients/client.ts";
 import { Refusal, type RefusalCode } from "./errors.ts";
 import { callerAddress } from "./http/address.ts";
 import { commonHeaders, refusalAnswer } from "./http/answers.ts";
 import { readJsonBody } from "./http/body.ts";
-import type { Answer, Endpoint, EndpointRequest, ResourceRequest, UserRequest } from "./http/endpoint.ts";
+import type {
+  Answer,
+  ClientRequest,
+  Endpoint,
+  EndpointRequest,
+  ResourceRequest,
+  UserRequest,
+} from "./http/endpoint.ts";
+import { parametersOf, readParameters } from "./http/parameters.ts";
 import type { Traffic } from "./http/traffic.ts";
 import type { Log } from "./observability/log.ts";
 import type { Metrics } from "./observability/metrics.ts";
@@ -33,6 +41,7 @@ interface Dependencies {
   readonly authentication: {
     user(request: EndpointRequest): Promise<Session>;
     resource(request: EndpointRequest): Promise<Client>;
+    client(request: EndpointRequest): Promise<Client>;
   };
   readonly settings: {
     readonly issuer: string;
@@ -58,8 +67,11 @@ export function createRouter(dependencies: Dependencies): Hono<RouterEnv> {
   dependencies.pages.addTo(app);
   if (settings.allowedOrigins.length > 0) {
     const allow = corsFor(settings.allowedOrigins);
-    for (const path of new Set(endpoints.map((endpoint) => endpoint.path))) app.use(path, allow);
+    const own = endpoints.filter((endpoint) => endpoint.anyOrigin !== true);
+    for (const path of new Set(own.map((endpoint) => endpoint.path))) app.use(path, allow);
   }
+  const open = endpoints.filter((endpoint) => endpoint.anyOrigin === true);
+  for (const path of new Set(open.map((endpoint) => endpoint.path))) app.use(path, forAnyone);
   for (const endpoint of endpoints) {
     const headers = headersOf(endpoint, common);
     app.on(endpoint.method, endpoint.path, (context) =>
@@ -96,6 +108,22 @@ function corsFor(origins: readonly string[]) {
     maxAge: 600,
   });
 }
+
+/** Without cookies: what these answer, they would answer anybody who knows what the page knows. */
+const forAnyone: MiddlewareHandler<RouterEnv> = (context, next) => {
+  // Only a browser's preflight is answered here; any other OPTIONS is a method that the address does not take.
+  const isOther =
+    context.req.method === "OPTIONS" && context.req.header("access-control-request-method") === undefined;
+  return isOther ? next() : corsForAnyone(context, next);
+};
+
+const corsForAnyone = cors({
+  origin: "*",
+  allowMethods: ["GET", "HEAD", "POST", "PUT", "DELETE"],
+  allowHeaders: ["Authorization", "Content-Type", "DPoP", "Idempotency-Key", "MCP-Protocol-Version"],
+  exposeHeaders: ["DPoP-Nonce", "Retry-After", "WWW-Authenticate"],
+  maxAge: 600,
+});
 
 interface Serving {
   readonly context: Context<RouterEnv>;
@@ -135,7 +163,9 @@ async function handle({ context, endpoint, dependencies }: Serving): Promise<Ans
     userAgent: header("user-agent")?.slice(0, limits.userAgentCharactersMax),
     signal: () => req.raw.signal,
     session: undefined as Session | undefined,
+    parameters: noParameters,
     resource: undefined as Client | undefined,
+    client: undefined as Client | undefined,
   };
   // Access before body: a stranger's body is not even read where only users may call.
   if (endpoint.access === "user") request.session = await authentication.user(request);
@@ -143,8 +173,13 @@ async function handle({ context, endpoint, dependencies }: Serving): Promise<Ans
   if (endpoint.body !== undefined) {
     request.body = await readJsonBody(req.raw, endpoint.body, endpoint.bodyOptional === true);
   }
-  return endpoint.handle(request as UserRequest<never> & ResourceRequest<never>);
+  if (endpoint.parameters !== undefined) request.parameters = await readParameters(req.raw);
+  // A client may authenticate by parameters of the form, so this is after it.
+  if (endpoint.access === "client") request.client = await authentication.client(request);
+  return endpoint.handle(request as UserRequest<never> & ResourceRequest<never> & ClientRequest<never>);
 }
+
+const noParameters = parametersOf([]);
 
 /** The address of the caller, by the connection and the proxies that the settings trust. */
 export function callerOf(
@@ -183,7 +218,6 @@ function headersOf(endpoint: Endpoint, common: Readonly<Record<string, string>>)
   return {
     ...common,
     "Cache-Control": endpoint.cache ?? "no-store",
-    ...(endpoint.anyOrigin === true ? { "Access-Control-Allow-Origin": "*" } : {}),
     "Content-Type": "application/json",
   };
 }

@@ -196,7 +196,7 @@ function createActs(app: App, call: (path: string, options?: Call) => Promise<Re
     /** A resource, with the header that authenticates it. */
     async addResource(name: string) {
       const added = await app.clients.add({ name, type: "resource" }, operator);
-      assert.ok(added.outcome === "added");
+      assert.ok(added.outcome === "added" && added.secret !== undefined);
       const { client, secret } = added;
       secrets.add(secret);
       return { id: client.id, secret, authorization: basic(client.id, secret) };

@@ -27,7 +27,6 @@ export function serviceEndpoints(dependencies: Dependencies): Endpoint[] {
     metricsEndpoint(dependencies),
     openApiEndpoint(dependencies),
     jwks(dependencies),
-    ...discovery(dependencies),
   ];
 }
 
@@ -148,51 +147,4 @@ function jwks({ settings, signingKeys }: Dependencies): Endpoint {
       return { status: 200, text: body, headers: { ...headers, "Content-Type": "application/jwk-set+json" } };
     },
   };
-}
-
-/** OpenID Connect Discovery 1.0 §3 and RFC 8414 §2, for the endpoints that exist. */
-function discovery({ settings }: Dependencies): Endpoint[] {
-  const { issuer } = settings;
-  const metadata = {
-    issuer,
-    jwks_uri: `${issuer}/.well-known/jwks.json`,
-    response_types_supported: [],
-    grant_types_supported: [],
-    subject_types_supported: ["public"],
-    // RFC 9449 §5.1
-    dpop_signing_alg_values_supported: ["ES256", "EdDSA", "Ed25519"],
-    id_token_signing_alg_values_supported: ["ES256"],
-    claims_supported: [
-      "sub",
-      "iss",
-      "aud",
-      "exp",
-      "iat",
-      "auth_time",
-      "amr",
-      "sid",
-      "at_hash",
-      "preferred_username",
-      "name",
-      "email",
-      "email_verified",
-    ],
-    // Ours: where guards follow revocations.
-    keyturn_revocation_feed: `${issuer}/revocations`,
-  };
-  const documents = [
-    ["/.well-known/openid-configuration", "OpenID Connect Discovery 1.0 §4"],
-    ["/.well-known/oauth-authorization-server", "RFC 8414 §3"],
-  ] as const;
-  return documents.map(([path, source]) => ({
-    method: "GET",
-    path,
-    summary: `Metadata by which clients and guards find everything else, ${source}`,
-    access: "public",
-    success: { status: 200, about: "The metadata", type: "application/json" },
-    refusals: [],
-    cache: `public, max-age=${settings.jwksCacheSeconds}`,
-    anyOrigin: true,
-    handle: () => ({ status: 200, json: metadata }),
-  }));
 }

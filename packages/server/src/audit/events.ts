@@ -32,6 +32,7 @@ export type AuditEventType =
   | "second_factor.limited"
   | "session.proven_again"
   | "client.added"
+  | "client.changed"
   | "client.removed"
   | "client.secret_changed"
   | "provider.added"

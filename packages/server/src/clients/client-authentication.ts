@@ -1,3 +1,5 @@
+import type { Client } from "./client.ts";
+
 const BASIC = /^basic +([A-Za-z0-9+/]{1,1024}={0,2})$/i;
 /** RFC 6749 Appendix A.1 and A.2: id and secret are of VSCHAR, the visible ASCII characters and the space. */
 const VSCHARS = /^[\x20-\x7e]*$/;
@@ -33,4 +35,63 @@ function formDecode(text: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** What a request says of the client that sends it: RFC 6749 §2.3, RFC 7521 §4.2. */
+export interface PresentedClient {
+  /** The `Authorization` header. */
+  readonly authorization: string | undefined;
+  readonly clientId: string | undefined;
+  readonly clientSecret: string | undefined;
+  readonly assertionType: string | undefined;
+  readonly assertion: string | undefined;
+}
+
+/** Looks at a JWT by which a client authenticates, and spends it. RFC 7523 §3. */
+export type AssertionCheck = (given: {
+  readonly assertion: string;
+  readonly clientId: string | undefined;
+}) => Promise<Client | undefined>;
+
+interface Dependencies {
+  /** A registered client, or one whose id is the address of its metadata. */
+  readonly findClient: (id: string) => Promise<Client | undefined>;
+  readonly checkSecret: (id: string, secret: string) => Promise<Client | undefined>;
+  readonly checkAssertion: AssertionCheck;
+}
+
+/** RFC 7521 §4.2.1, RFC 7523 §2.2. */
+export const ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/**
+ * Who sends a request, by the way that the client is registered for. A secret may come in the header or in the form: it
+ * is the same secret, and the libraries of half the world know one of the two only.
+ * @returns undefined when the request does not say, or does not prove it: which of the two is nobody's business
+ */
+export function createClientAuthentication({ findClient, checkSecret, checkAssertion }: Dependencies) {
+  async function bySecret(id: string, secret: string): Promise<Client | undefined> {
+    const client = await checkSecret(id, secret);
+    const method = client?.metadata.token_endpoint_auth_method;
+    return method === "client_secret_basic" || method === "client_secret_post" ? client : undefined;
+  }
+
+  return async function authenticateClient(presented: PresentedClient): Promise<Client | undefined> {
+    const { authorization, clientId, clientSecret, assertionType, assertion } = presented;
+    const isBasic = authorization !== undefined && /^basic\b/i.test(authorization);
+    // RFC 6749 §2.3: "The client MUST NOT use more than one authentication method in each request."
+    const ways = [isBasic, clientSecret !== undefined, assertion !== undefined].filter(Boolean).length;
+    if (ways > 1) return undefined;
+    if (isBasic) {
+      const basic = parseBasicCredentials(authorization);
+      if (basic === undefined || (clientId !== undefined && clientId !== basic.id)) return undefined;
+      return bySecret(basic.id, basic.secret);
+    }
+    if (assertion !== undefined) {
+      return assertionType === ASSERTION_TYPE ? checkAssertion({ assertion, clientId }) : undefined;
+    }
+    if (clientId === undefined) return undefined;
+    if (clientSecret !== undefined) return bySecret(clientId, clientSecret);
+    const client = await findClient(clientId);
+    return client?.metadata.token_endpoint_auth_method === "none" ? client : undefined;
+  };
 }

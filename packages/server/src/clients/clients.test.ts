@@ -23,8 +23,8 @@ after(() => place?.close());
 async function add(input: Partial<NewClient> = {}) {
   const added = await clients.add({ name: "API", type: "resource", ...input }, operator);
   assert.equal(added.outcome, "added");
-  if (added.outcome !== "added") throw new Error("unreachable");
-  return added;
+  if (added.outcome !== "added" || added.secret === undefined) throw new Error("unreachable");
+  return { ...added, secret: added.secret };
 }
 
 async function eventsOf(clientId: string): Promise<string[]> {

@@ -1,12 +1,14 @@
 import type { Guard, Refusal as GuardRefusal } from "@keyturn/guard";
-import { parseBasicCredentials } from "../clients/client-authentication.ts";
-import type { Client, Clients } from "../clients/clients.ts";
+import type { Client } from "../clients/client.ts";
+import { type createClientAuthentication, parseBasicCredentials } from "../clients/client-authentication.ts";
+import type { Clients } from "../clients/clients.ts";
 import { Refusal, type SessionRefusalReason, sessionRefusalReasons } from "../errors.ts";
 import { isId } from "../primitives/id.ts";
 import type { Session } from "../sessions/session.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import type { BrowserSessions } from "./browser-sessions.ts";
 import type { CrossSite } from "./cross-site.ts";
+import type { Parameters } from "./parameters.ts";
 
 type WithHeaders = { header(name: string): string | undefined };
 type Asking = WithHeaders & {
@@ -20,7 +22,7 @@ type Asking = WithHeaders & {
  * whether the session is over is asked of the database, for here is where the truth is.
  */
 export function createAuthentication(dependencies: Dependencies) {
-  const { guard, sessions, clients, browserSessions, crossSite } = dependencies;
+  const { guard, sessions, clients, browserSessions, crossSite, authenticateClient } = dependencies;
 
   async function byCookie(request: Asking): Promise<Session> {
     // Before the cookie is looked at: another site must not learn by the answer whether somebody is signed in.
@@ -49,6 +51,8 @@ export function createAuthentication(dependencies: Dependencies) {
       const { sessionId } = verification.identity;
       const session = isId(sessionId) ? await sessions.find(sessionId) : undefined;
       if (session === undefined || sessions.isOver(session)) throw invalidToken();
+      // The account is for its owner: what an application was let in for is at other APIs, and at /oauth/userinfo.
+      if (session.kind === "client" || session.kind === "service") throw insufficientScope();
       return session;
     },
 
@@ -57,10 +61,22 @@ export function createAuthentication(dependencies: Dependencies) {
       const credentials = parseBasicCredentials(request.header("authorization"));
       const client = credentials && (await clients.authenticate(credentials.id, credentials.secret));
       if (client?.type === "resource") return client;
-      // RFC 6749 §5.2: the response MUST include the WWW-Authenticate field that matches the client's scheme.
-      throw new Refusal("invalid_client", {
-        headers: { "WWW-Authenticate": 'Basic realm="keyturn", charset="UTF-8"' },
+      throw invalidClient();
+    },
+
+    /** @throws Refusal invalid_client */
+    async client(request: WithHeaders & { readonly parameters: Parameters }): Promise<Client> {
+      const { parameters } = request;
+      const authorization = request.header("authorization");
+      const client = await authenticateClient({
+        authorization,
+        clientId: parameters.get("client_id"),
+        clientSecret: parameters.get("client_secret"),
+        assertionType: parameters.get("client_assertion_type"),
+        assertion: parameters.get("client_assertion"),
       });
+      if (client === undefined) throw invalidClient();
+      return client;
     },
   };
 }
@@ -69,6 +85,7 @@ interface Dependencies {
   readonly guard: Guard;
   readonly sessions: Sessions;
   readonly clients: Clients;
+  readonly authenticateClient: ReturnType<typeof createClientAuthentication>;
   readonly browserSessions: BrowserSessions;
   readonly crossSite: CrossSite;
 }
@@ -100,6 +117,23 @@ export function missingSession(): Refusal {
 
 export function invalidSession(reason: SessionRefusalReason): Refusal {
   return new Refusal("invalid_session", { reason, description: sessionRefusalReasons[reason] });
+}
+
+/**
+ * RFC 6749 §5.2: where the client used the Authorization header, the response MUST include the WWW-Authenticate field
+ * that matches its scheme; elsewhere it may.
+ */
+export function invalidClient(): Refusal {
+  return new Refusal("invalid_client", {
+    headers: { "WWW-Authenticate": 'Basic realm="keyturn", charset="UTF-8"' },
+  });
+}
+
+function insufficientScope(): Refusal {
+  return new Refusal("insufficient_scope", {
+    description: "This API is for the account's owner: an application's token opens other doors.",
+    headers: { "WWW-Authenticate": 'Bearer error="insufficient_scope"' },
+  });
 }
 
 /** RFC 6750 §3: a refused token is always answered with a challenge. */

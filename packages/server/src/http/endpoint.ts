@@ -1,7 +1,8 @@
 import type { z } from "zod";
-import type { Client } from "../clients/clients.ts";
+import type { Client } from "../clients/client.ts";
 import type { RefusalCode } from "../errors.ts";
 import type { Session } from "../sessions/session.ts";
+import type { Parameters } from "./parameters.ts";
 
 /** What an endpoint is given: everything about the request that has been checked by its row in routes.ts. */
 export interface EndpointRequest<Body = unknown> {
@@ -13,6 +14,8 @@ export interface EndpointRequest<Body = unknown> {
   readonly path: Readonly<Record<string, string>>;
   /** Query parameters; a repeated one has been refused. */
   readonly query: Readonly<Record<string, string>>;
+  /** Those of a posted form, for an endpoint whose row has `parameters`; else empty. */
+  readonly parameters: Parameters;
   header(name: string): string | undefined;
   /** The address that the request came from, behind as many proxies as the settings trust. */
   readonly ip: string | undefined;
@@ -31,6 +34,11 @@ export interface ResourceRequest<Body = unknown> extends EndpointRequest<Body> {
   readonly resource: Client;
 }
 
+/** A request that a registered client has authenticated, in the way that it is registered for. RFC 6749 §2.3. */
+export interface ClientRequest<Body = unknown> extends EndpointRequest<Body> {
+  readonly client: Client;
+}
+
 export interface Answer {
   readonly status: 200 | 201 | 204 | 304;
   /** Sent as JSON. */
@@ -42,7 +50,7 @@ export interface Answer {
 }
 
 interface EndpointBase {
-  readonly method: "GET" | "POST" | "DELETE";
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
   /** As Hono writes it: /sessions/:id */
   readonly path: string;
   /** One sentence for the OpenAPI document and docs/endpoints.md. */
@@ -52,6 +60,8 @@ interface EndpointBase {
   /** The body may be left out altogether. */
   readonly bodyOptional?: boolean;
   readonly query?: Readonly<Record<string, { readonly about: string }>>;
+  /** The parameters of a posted form, as OAuth has them. */
+  readonly parameters?: Readonly<Record<string, { readonly about: string }>>;
   readonly requestHeaders?: Readonly<Record<string, { readonly about: string }>>;
   readonly success: {
     readonly status: 200 | 201 | 204;
@@ -63,7 +73,7 @@ interface EndpointBase {
   readonly refusals: readonly RefusalCode[];
   /** Default: no-store. */
   readonly cache?: string;
-  /** Whether pages of any origin may read the answer (public keys, discovery). Default: no. */
+  /** Whether pages of any origin may call it, without cookies (public keys, discovery, OAuth). Default: no. */
   readonly anyOrigin?: boolean;
 }
 
@@ -73,4 +83,5 @@ export type Endpoint = EndpointBase &
     | { readonly access: "public"; handle(request: EndpointRequest<never>): Answer | Promise<Answer> }
     | { readonly access: "user"; handle(request: UserRequest<never>): Answer | Promise<Answer> }
     | { readonly access: "resource"; handle(request: ResourceRequest<never>): Answer | Promise<Answer> }
+    | { readonly access: "client"; handle(request: ClientRequest<never>): Answer | Promise<Answer> }
   );

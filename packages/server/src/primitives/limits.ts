@@ -111,6 +111,25 @@ export const limits = {
   outgoingBytesMax: 256 * 1024,
   outgoingAtOnceMax: 200,
   privateHostsMax: 50,
+  /** Of one client: addresses, keys, resources; what it may ask for at once. */
+  redirectUrisMax: 50,
+  redirectUriCharactersMax: 2000,
+  clientKeysMax: 10,
+  resourcesPerClientMax: 20,
+  resourcesPerRequestMax: 10,
+  scopeCharactersMax: 2000,
+  scopesMax: 200,
+  maxAgeSecondsMax: 400 * 24 * 60 * 60,
+  /** A parameter of an OAuth request; request objects and assertions may be as long. */
+  parameterCharactersMax: 8192,
+  /** RFC 6749 §4.1.2: "A maximum authorization code lifetime of 10 minutes is RECOMMENDED"; FAPI 2.0 §5.3.2.1: 60 seconds. */
+  authorizationCodeSeconds: 60,
+  /** RFC 9126 §2.2: "a relatively short lifetime (e.g., between 5 and 600 seconds)"; one waits for a sign-in meanwhile. */
+  pushedRequestSeconds: 60,
+  waitingRequestSeconds: 1800,
+  deviceCodeSeconds: 900,
+  deviceIntervalSeconds: 5,
+  assertionSecondsMax: 300,
   /** For so long what a provider says of itself (discovery) is kept. */
   discoverySecondsMax: 3600,
   /** The clock difference that verifiers are assumed to tolerate. */

@@ -4,8 +4,11 @@ import type { EndReason } from "./end.ts";
 import { decodeRecent, type Supersession } from "./recent.ts";
 import type { SessionRow } from "./sessions.sql.ts";
 
-/** What a session is for: an app that holds a refresh token, or a browser that holds a cookie. */
-export type SessionKind = "app" | "browser";
+/**
+ * What a session is for: an app that holds a refresh token, a browser that holds a cookie, a client that the user let
+ * in (OAuth), or a client that acts for itself.
+ */
+export type SessionKind = "app" | "browser" | "client" | "service";
 
 /** Anything that stays signed in. Times are milliseconds since 1970. */
 export interface Session {
@@ -13,7 +16,11 @@ export interface Session {
   readonly userId: Id;
   readonly clientId: string;
   readonly kind: SessionKind;
+  /** The browser's session from which the user let the client in, and with which this one ends. */
+  readonly parent: Id | undefined;
   readonly scope: string;
+  /** RFC 8707: what its tokens may be for. Empty: the audience of the settings. */
+  readonly resources: readonly string[];
   readonly amr: readonly string[];
   /** What the person or the app calls the device. */
   readonly device: string | undefined;
@@ -43,9 +50,15 @@ export interface NewSession {
   readonly userId: Id;
   readonly clientId: string;
   readonly kind: SessionKind;
+  readonly parent?: Id | undefined;
   readonly scope: string;
+  readonly resources?: readonly string[] | undefined;
   /** RFC 8176. */
   readonly amr: readonly string[];
+  /** When the user proved who they are, if not now; milliseconds since 1970. */
+  readonly authenticatedAt?: number | undefined;
+  /** An end before that of its kind; milliseconds since 1970. */
+  readonly expiresAt?: number | undefined;
   readonly device?: string | undefined;
   readonly ip?: string | undefined;
   readonly userAgent?: string | undefined;
@@ -73,7 +86,9 @@ export function sessionFromRow(row: SessionRow, settings: LifeSettings): Session
     userId: idFromBytes(row.user_id),
     clientId: row.client_id,
     kind,
+    parent: row.parent === null ? undefined : idFromBytes(row.parent),
     scope: row.scope,
+    resources: row.resources === null ? [] : row.resources.split(" "),
     amr: row.amr.split(" "),
     device: row.device ?? undefined,
     ip: row.ip ?? undefined,

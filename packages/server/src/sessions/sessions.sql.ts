@@ -8,6 +8,8 @@ export interface SessionRow {
   kind: string;
   parent: Uint8Array | null;
   scope: string;
+  /** Separated by spaces. */
+  resources: string | null;
   amr: string;
   device: string | null;
   ip: string | null;
@@ -25,7 +27,7 @@ export interface SessionRow {
 
 export const always: Sql = sql`1 = 1`;
 
-const columns = sql`id, user_id, client_id, kind, parent, scope, amr, device, ip, user_agent, dpop_thumbprint,
+const columns = sql`id, user_id, client_id, kind, parent, scope, resources, amr, device, ip, user_agent, dpop_thumbprint,
   authenticated_at, last_used_at, expires_at, generation, recent, revoked_at, end_reason, end_event`;
 
 /**
@@ -43,7 +45,8 @@ export function lockUser(id: Id): Sql {
 export function insertSession(row: SessionRow & { digest: Uint8Array }, onlyIf: Sql): Sql {
   return sql`
     INSERT INTO sessions (${columns}, digest)
-    SELECT ${row.id}, ${row.user_id}, ${row.client_id}, ${row.kind}, ${row.parent}, ${row.scope}, ${row.amr},
+    SELECT ${row.id}, ${row.user_id}, ${row.client_id}, ${row.kind}, ${row.parent}, ${row.scope}, ${row.resources},
+      ${row.amr},
       ${row.device}, ${row.ip}, ${row.user_agent}, ${row.dpop_thumbprint}, ${row.authenticated_at},
       ${row.last_used_at}, ${row.expires_at}, ${row.generation}, ${row.recent}, ${row.revoked_at},
       ${row.end_reason}, ${row.end_event}, ${row.digest}
@@ -88,7 +91,16 @@ export function updateEnded(ended: { which: Sql; at: number; reason: string; eve
     WHERE (${ended.which}) AND revoked_at IS NULL`;
 }
 
-export const whichSession = (id: Id, onlyIf: Sql = always): Sql => sql`id = ${idToBytes(id)} AND ${onlyIf}`;
+/** A session, with those of the clients that were let in from it. */
+export const whichSession = (id: Id): Sql => sql`id = ${idToBytes(id)} OR parent = ${idToBytes(id)}`;
+/** Without them: its holder goes on under a new id. */
+export const whichAlone = (id: Id, onlyIf: Sql = always): Sql => sql`id = ${idToBytes(id)} AND ${onlyIf}`;
+
+/** What was let in from one session belongs to the one that takes its place. */
+export const updateParent = (change: { from: Id; to: Id }): Sql =>
+  sql`UPDATE sessions SET parent = ${idToBytes(change.to)}
+    WHERE parent = ${idToBytes(change.from)} AND ${sessionExists(change.to)}`;
+
 export const whichOfUser = (userId: Id, onlyIf: Sql): Sql =>
   sql`user_id = ${idToBytes(userId)} AND ${onlyIf}`;
 export const whichOfUserBut = (userId: Id, but: { except: Id; onlyIf: Sql }): Sql =>

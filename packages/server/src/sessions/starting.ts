@@ -14,7 +14,8 @@ import {
   lockUser,
   type SessionRow,
   sessionExists,
-  whichSession,
+  updateParent,
+  whichAlone,
 } from "./sessions.sql.ts";
 
 /** A session with what its holder presents from now on: the value of the cookie, or the first refresh token. */
@@ -106,8 +107,11 @@ function replacedStatements(replaced: Session, by: { by: Id; at: number; ip: str
     ip: by.ip,
     detail: { reason: "replaced", by: by.by },
   } as const;
-  const which = whichSession(replaced.id, sessionExists(by.by));
-  return endStatements({ which, at: by.at, reason: "replaced", event });
+  const which = whichAlone(replaced.id, sessionExists(by.by));
+  return [
+    ...endStatements({ which, at: by.at, reason: "replaced", event }),
+    updateParent({ from: replaced.id, to: by.by }),
+  ];
 }
 
 function newRow(parts: { input: NewSession; id: Id; now: number; settings: LifeSettings }): SessionRow {
@@ -117,16 +121,20 @@ function newRow(parts: { input: NewSession; id: Id; now: number; settings: LifeS
     user_id: idToBytes(input.userId),
     client_id: input.clientId,
     kind: input.kind,
-    parent: null,
+    parent: input.parent === undefined ? null : idToBytes(input.parent),
     scope: input.scope,
+    resources: input.resources?.length ? input.resources.join(" ") : null,
     amr: input.amr.join(" "),
     device: input.device ?? null,
     ip: input.ip ?? null,
     user_agent: input.userAgent ?? null,
     dpop_thumbprint: input.keyThumbprint ?? null,
-    authenticated_at: now,
+    authenticated_at: input.authenticatedAt ?? now,
     last_used_at: now,
-    expires_at: now + lifeOf(input.kind, settings).absoluteMs,
+    expires_at: Math.min(
+      now + lifeOf(input.kind, settings).absoluteMs,
+      input.expiresAt ?? Number.POSITIVE_INFINITY,
+    ),
     generation: 0,
     recent: Buffer.alloc(0),
     revoked_at: null,

@@ -8,7 +8,7 @@ import type { RefreshTokenParts, RefreshTokens } from "../tokens/refresh-token.t
 import { endStatements } from "./end.ts";
 import { decodeRecent, encodeRecent } from "./recent.ts";
 import { type Rights, rightsFromRow } from "./rights.ts";
-import { whichSession } from "./sessions.sql.ts";
+import { whichAlone } from "./sessions.sql.ts";
 import { decideTurn, type Successor, type TurnDecision, type TurnRefusal, type TurnState } from "./turn.ts";
 import { hasDigest, type TurnRow, updateTurned } from "./turning.sql.ts";
 
@@ -186,7 +186,7 @@ function writeChange(change: {
       ip: request.ip,
       detail: { presentedGeneration: parts.generation, currentGeneration: state.generation },
     };
-    const [ended, ...later] = endStatements({ which: whichSession(sessionId), at, reason: "reused", event });
+    const [ended, ...later] = endStatements({ which: whichAlone(sessionId), at, reason: "reused", event });
     group.rowStatements.push(ended);
     group.laterStatements.push(...later);
   }

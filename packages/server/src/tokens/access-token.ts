@@ -12,7 +12,8 @@ const WARNING_INTERVAL_MS = 60 * 60 * 1000;
 const JTI_BYTES = 16;
 
 export interface AccessTokenInput {
-  readonly subject: Id;
+  /** The user's id, or what the client calls them. */
+  readonly subject: string;
   readonly sessionId: Id;
   readonly clientId: string;
   readonly audience: string | readonly string[];

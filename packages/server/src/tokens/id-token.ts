@@ -14,7 +14,8 @@ export interface ProfileClaims {
 }
 
 export interface IdTokenInput {
-  readonly subject: Id;
+  /** The user's id, or what the client calls them. */
+  readonly subject: string;
   /** The audience: an ID token is for the client, never for an API. */
   readonly clientId: string;
   readonly sessionId: Id;

@@ -1,4 +1,5 @@
-import type { Client, ClientAdded, Clients, NewClient } from "../../clients/clients.ts";
+import type { Client } from "../../clients/client.ts";
+import type { ClientAdded, Clients, NewClient } from "../../clients/clients.ts";
 import { type Page, readRows } from "./pages.ts";
 import { operator } from "./users.ts";
 

@@ -16,7 +16,7 @@ async function withRooms(work: (rooms: TestRooms) => Promise<void>) {
 test("a client's secret authenticates until there is a new one", () =>
   withRooms(async (rooms) => {
     const added = await addClient(rooms, { name: "Orders API", id: "orders", type: "resource" });
-    assert.ok(added.outcome === "added");
+    assert.ok(added.outcome === "added" && added.secret !== undefined);
     assert.ok(await rooms.clients.authenticate("orders", added.secret));
     const renewed = await renewClientSecret(rooms, "orders");
     assert.ok(renewed.outcome === "renewed");

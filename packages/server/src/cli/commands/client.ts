@@ -5,7 +5,7 @@ import {
   renewClientSecret,
   showClient,
 } from "../../admin/commands/clients.ts";
-import type { Client, ClientType } from "../../clients/clients.ts";
+import type { Client, ClientType } from "../../clients/client.ts";
 import { type Context, inRooms } from "../open.ts";
 import { type Outcome, type Refused, refused } from "../outcome.ts";
 import { isoTime, readableTime, record, table } from "../terminal.ts";
@@ -25,11 +25,16 @@ export function add(
         return {
           outcome: "done",
           json: { client: shownClient(added.client), secret: added.secret },
-          text: record({ ...clientFields(added.client), secret: added.secret }),
-          note: SHOWN_ONCE,
+          text: record({
+            ...clientFields(added.client),
+            ...(added.secret !== undefined && { secret: added.secret }),
+          }),
+          ...(added.secret !== undefined && { note: SHOWN_ONCE }),
         };
       case "id_taken":
         return refused("id_taken", `There is a client with the id ${id ?? "that was made"}; choose another.`);
+      case "resource_taken":
+        return refused("resource_taken", "One of the resources belongs to another client.");
       case "invalid":
         return refused(`invalid_${added.field}`, added.problem);
     }

@@ -3,6 +3,7 @@ import * as secondFactors from "./0002-second-factors.ts";
 import * as rolesAndImport from "./0003-roles-and-import.ts";
 import * as providers from "./0004-providers.ts";
 import * as mail from "./0005-mail.ts";
+import * as oauth from "./0006-oauth.ts";
 
 export interface Migration {
   /** Counts from 1 without gaps. */
@@ -19,4 +20,5 @@ export const migrations: readonly Migration[] = [
   { version: 3, name: "roles-and-import", ...rolesAndImport },
   { version: 4, name: "providers", ...providers },
   { version: 5, name: "mail", ...mail },
+  { version: 6, name: "oauth", ...oauth },
 ];

@@ -1,0 +1,44 @@
+import { createClientAuthentication } from "./clients/client-authentication.ts";
+import type { Clients } from "./clients/clients.ts";
+import type { ResolvedSettings } from "./config.ts";
+import type { Endpoint } from "./http/endpoint.ts";
+import type { Proofs } from "./http/proofs.ts";
+import type { Grant } from "./oauth/grants/grant.ts";
+import { createIssuing } from "./oauth/issuing.ts";
+import { discoveryEndpoints } from "./oauth/metadata.ts";
+import { createResources } from "./oauth/resources.ts";
+import type { Subjects } from "./oauth/subjects.ts";
+import { tokenEndpoint } from "./oauth/token.ts";
+import type { Clock } from "./primitives/clock.ts";
+import type { Database } from "./storage/database.ts";
+import type { AccessTokens } from "./tokens/access-token.ts";
+import type { IdTokens } from "./tokens/id-token.ts";
+
+interface Parts {
+  readonly settings: ResolvedSettings;
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly clients: Clients;
+  readonly accessTokens: AccessTokens;
+  readonly idTokens: IdTokens;
+  readonly proofs: Proofs;
+  readonly subjects: Subjects;
+}
+
+/** The part of the composition root that makes Keyturn an authorization server for other people's software. */
+export function openOauth(parts: Parts) {
+  const { clients } = parts;
+  const resources = createResources(parts);
+  const issuing = createIssuing(parts);
+  const grants: Grant[] = [];
+  const authenticateClient = createClientAuthentication({
+    findClient: clients.find,
+    checkSecret: clients.authenticate,
+    checkAssertion: async () => undefined,
+  });
+  const endpoints: Endpoint[] = [
+    tokenEndpoint({ ...parts, grants }),
+    ...discoveryEndpoints({ ...parts, resources, grants }),
+  ];
+  return { authenticateClient, endpoints, issuing };
+}

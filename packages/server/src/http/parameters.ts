@@ -1,0 +1,80 @@
+import { Refusal } from "../errors.ts";
+import { limits } from "../primitives/limits.ts";
+import { decodeUtf8, readBytes } from "./body.ts";
+
+const FORM_TYPE = /^application\/x-www-form-urlencoded\s*(;\s*charset="?utf-8"?\s*)?;?$/i;
+/** RFC 8707 §2: "Multiple resource parameters MAY be used"; RFC 8693 §2.1: the same of `resource` and `audience`. */
+const REPEATABLE: ReadonlySet<string> = new Set(["resource", "audience"]);
+
+/**
+ * The parameters of an OAuth request. RFC 6749 §3.1 and §3.2: "Parameters sent without a value MUST be treated as if
+ * they were omitted from the request. […] Request and response parameters MUST NOT be included more than once."
+ */
+export interface Parameters {
+  get(name: string): string | undefined;
+  /** Of one that may be repeated: all, in their order. */
+  all(name: string): readonly string[];
+  readonly names: readonly string[];
+}
+
+/** @throws Refusal unsupported_media_type, body_too_large, invalid_request */
+export async function readParameters(request: Request): Promise<Parameters> {
+  const { headers } = request;
+  const isEmpty = headers.get("content-type") === null && (headers.get("content-length") ?? "0") === "0";
+  if (isEmpty && request.body === null) return parametersOf([]);
+  if (!FORM_TYPE.test(headers.get("content-type") ?? "")) throw wrongType();
+  // A small body may unpack to a huge one.
+  if ((headers.get("content-encoding") ?? "identity").toLowerCase() !== "identity") throw wrongType();
+  return parseParameters(decodeUtf8(await readBytes(request)) ?? refuse("is not UTF-8"));
+}
+
+/** A query, or a body of that form. Stricter than URLSearchParams, which puts a replacement character for bad bytes. */
+export function parseParameters(text: string): Parameters {
+  if (text === "") return parametersOf([]);
+  const pairs = text.split("&", limits.formFieldsMax + 1);
+  if (pairs.length > limits.formFieldsMax) refuse("has too many parameters");
+  return parametersOf(
+    pairs.map((pair) => {
+      const equals = pair.indexOf("=");
+      return equals < 0
+        ? [decoded(pair), ""]
+        : [decoded(pair.slice(0, equals)), decoded(pair.slice(equals + 1))];
+    }),
+  );
+}
+
+/** @throws Refusal invalid_request for one that is repeated or too long */
+export function parametersOf(pairs: readonly (readonly [name: string, value: string])[]): Parameters {
+  const values = new Map<string, string[]>();
+  for (const [name, value] of pairs) {
+    if (value === "" || name === "") continue;
+    if (value.length > limits.parameterCharactersMax) refuse("has a parameter that is too long");
+    const before = values.get(name);
+    if (before === undefined) values.set(name, [value]);
+    else if (REPEATABLE.has(name) && before.length < limits.resourcesPerRequestMax) before.push(value);
+    else refuse("repeats a parameter");
+  }
+  return {
+    get: (name) => values.get(name)?.[0],
+    all: (name) => values.get(name) ?? [],
+    names: [...values.keys()],
+  };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text.replaceAll("+", " "));
+  } catch {
+    return refuse("has bytes that are not UTF-8");
+  }
+}
+
+function wrongType(): Refusal {
+  return new Refusal("unsupported_media_type", {
+    description: "Send a form: Content-Type: application/x-www-form-urlencoded.",
+  });
+}
+
+function refuse(what: string): never {
+  throw new Refusal("invalid_request", { description: `The request ${what}.` });
+}

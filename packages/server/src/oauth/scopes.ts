@@ -1,0 +1,38 @@
+import type { Client } from "../clients/client.ts";
+
+/** OpenID Connect Core §5.4, §11. */
+export const standardScopes = ["openid", "profile", "email", "offline_access"] as const;
+
+/** RFC 6749 §3.3: separated by spaces; the order does not matter. */
+export const scopesIn = (text: string | undefined): string[] =>
+  text === undefined ? [] : [...new Set(text.split(" ").filter((scope) => scope !== ""))];
+
+export const hasScope = (text: string, scope: string): boolean => scopesIn(text).includes(scope);
+
+/** Whether the one asks for nothing that is not in the other: RFC 6749 §6. */
+export const isWithin = (asked: string, granted: string): boolean => {
+  const all = new Set(scopesIn(granted));
+  return scopesIn(asked).every((scope) => all.has(scope));
+};
+
+/**
+ * What a client gets of what it asks for. RFC 6749 §3.3: "The authorization server MAY fully or partially ignore the
+ * scope requested by the client […]. If the issued access token scope is different […] the authorization server MUST
+ * include the "scope" response parameter": every reply of ours has it. When none is asked: what the client is
+ * registered for, else `openid`.
+ * @param known the scopes of the settings and of the APIs that there are
+ * @returns separated by spaces; undefined when nothing of it may be granted
+ */
+export function grantableScope(given: {
+  readonly asked: string | undefined;
+  readonly client: Pick<Client, "metadata">;
+  readonly known: readonly string[];
+}): string | undefined {
+  const { asked, client, known } = given;
+  const registered =
+    client.metadata.scope === undefined ? undefined : new Set(scopesIn(client.metadata.scope));
+  const exists = new Set<string>([...standardScopes, ...known]);
+  const wanted = asked === undefined ? [...(registered ?? ["openid"])] : scopesIn(asked);
+  const granted = wanted.filter((scope) => exists.has(scope) && (registered?.has(scope) ?? true));
+  return granted.length === 0 ? undefined : granted.join(" ");
+}

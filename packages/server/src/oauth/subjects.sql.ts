@@ -1,0 +1,3 @@
+import sql, { type Sql } from "sql-template-tag";
+
+export const selectSalt = (): Sql => sql`SELECT salt FROM pairwise_salt WHERE id = 1`;

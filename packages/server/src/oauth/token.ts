@@ -1,0 +1,85 @@
+import { z } from "zod";
+import { Refusal } from "../errors.ts";
+import type { Answer, ClientRequest, Endpoint } from "../http/endpoint.ts";
+import { type Proofs, proofAbout } from "../http/proofs.ts";
+import type { Grant } from "./grants/grant.ts";
+
+const reply = z.object({
+  access_token: z.string(),
+  token_type: z.enum(["Bearer", "DPoP"]),
+  expires_in: z.int(),
+  scope: z.string(),
+  refresh_token: z.string().optional(),
+  id_token: z.string().optional(),
+  issued_token_type: z.string().optional(),
+});
+
+interface Dependencies {
+  readonly grants: readonly Grant[];
+  readonly proofs: Proofs;
+}
+
+/** Parameters by which a client authenticates in the form. */
+export const clientParameters = {
+  client_id: { about: "The client, where it does not authenticate by the Authorization header" },
+  client_secret: { about: "Its secret, RFC 6749 §2.3.1" },
+  client_assertion_type: { about: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" },
+  client_assertion: { about: "A JWT signed by the client's key, RFC 7523 §2.2" },
+} as const;
+
+/** POST /oauth/token, RFC 6749 §3.2: a grant for tokens. */
+export function tokenEndpoint({ grants, proofs }: Dependencies): Endpoint {
+  const byType = new Map<string, Grant>(grants.map((grant) => [grant.type, grant]));
+
+  async function handle(request: ClientRequest): Promise<Answer> {
+    const { client, parameters, ip, userAgent } = request;
+    const type = parameters.get("grant_type");
+    if (type === undefined) throw new Refusal("invalid_request", { description: "grant_type is missing." });
+    const grant = byType.get(type);
+    if (grant === undefined) throw new Refusal("unsupported_grant_type");
+    // RFC 6749 §5.2: "The authenticated client is not authorized to use this authorization grant type."
+    if (!client.metadata.grant_types.includes(grant.type)) throw new Refusal("unauthorized_client");
+    const dpopThumbprint = await proofs.thumbprintOf(request);
+    if (dpopThumbprint === undefined && client.metadata.dpop_bound_access_tokens) {
+      // RFC 9449 §5.2: such a client "MUST" send proofs.
+      throw new Refusal("invalid_dpop_proof", {
+        description: "This client is registered for DPoP: send a proof in the DPoP header.",
+        headers: proofs.nonceHeader(),
+      });
+    }
+    const attemptKey = request.header("idempotency-key");
+    const json = await grant.handle({ client, parameters, dpopThumbprint, attemptKey, ip, userAgent });
+    return {
+      status: 200,
+      json,
+      // RFC 6749 §5.1: "Pragma: no-cache" too, beside the Cache-Control of every answer.
+      headers: { Pragma: "no-cache", ...(dpopThumbprint !== undefined && proofs.nonceHeader()) },
+    };
+  }
+
+  return {
+    method: "POST",
+    path: "/oauth/token",
+    summary: "Tokens for a grant, RFC 6749 §3.2",
+    access: "client",
+    parameters: {
+      grant_type: { about: `One of ${grants.map(({ type }) => type).join(", ")}` },
+      ...Object.assign({}, ...grants.map(({ parameters }) => parameters)),
+      ...clientParameters,
+    },
+    requestHeaders: {
+      DPoP: proofAbout,
+      "Idempotency-Key": { about: "As at POST /refresh: the client's attempt key, for refresh_token" },
+    },
+    success: { status: 200, about: "The tokens", schema: reply },
+    refusals: [
+      "unsupported_grant_type",
+      "unauthorized_client",
+      "invalid_dpop_proof",
+      "use_dpop_nonce",
+      ...grants.flatMap(({ refusals }) => refusals),
+    ],
+    anyOrigin: true,
+    handle,
+  };
+}
