@@ -124,13 +124,13 @@ module.exports = {
     ...neighbours(4, ["account-api", "oauth", "providers", "pages", "admin/commands"], {
       // Signing in with a provider is led by pages; what it comes to is decided in providers/, which knows no page.
       pages: ["oauth/interaction", "providers"],
-      "admin/commands": ["providers"],
+      "admin/commands": ["providers", "oauth"],
     }),
     door("sql-template-tag", npm("sql-template-tag"), `\\.sql\\.ts$|${source}storage/`),
     door("node:sqlite", "^(node:)?sqlite$", `${source}storage/sqlite[^/]*\\.ts$`),
     door("openid-client", npm("openid-client"), `${source}providers/foreign\\.ts$`),
     door("pg", npm("pg"), `${source}storage/postgres[^/]*\\.ts$`),
-    door("jose", npm("jose"), `${source}tokens/jwt\\.ts$`),
+    door("jose", npm("jose"), `${source}tokens/(jwt|id-token-hint)\\.ts$`),
     forbid(
       "http-below-floor-3",
       "floors 0 to 2 do not know that HTTP exists",

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { openLogout } from "./app-logout.ts";
 import { openProviders } from "./app-providers.ts";
 import { createAudit } from "./audit/audit.ts";
 import { createClients } from "./clients/clients.ts";
@@ -151,6 +152,7 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
   const clients = createClients({ database, clock });
   const subjects = createSubjects({ database });
   const foreign = openProviders({ settings, log, database, secrets, arrivals, rateLimits });
+  const logout = openLogout({ settings, database, signingKeys, sessions, clients, subjects });
   let closing: Promise<void> | undefined;
 
   async function close(): Promise<void> {
@@ -186,6 +188,7 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
     signIn,
     clients,
     ...foreign,
+    ...logout,
     subjects,
     formTokenKey: secrets.key("form-token"),
     /**

@@ -130,6 +130,8 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
       { name: "signing-keys", everySeconds: 5, run: () => signingKeys.tick() },
       { name: "providers", everySeconds: 5, run: () => rooms.providers.refresh() },
       { name: "provider-attempts", everySeconds: 600, run: () => rooms.providerAttempts.deletePast() },
+      { name: "logout-deliveries", everySeconds: 1, run: () => rooms.backChannelLogout.run() },
+      { name: "logout-deliveries-past", everySeconds: 600, run: () => rooms.backChannelLogout.deletePast() },
       deleteExpiredJob({ ...rooms, clock, auditDays: settings.auditDays }),
     ],
     log,

@@ -33,6 +33,7 @@ export type AuditEventType =
   | "session.proven_again"
   | "client.added"
   | "client.changed"
+  | "client.logout_not_delivered"
   | "client.removed"
   | "client.secret_changed"
   | "provider.added"

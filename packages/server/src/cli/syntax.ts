@@ -209,6 +209,21 @@ export function addClientSyntax(program: Command, run: Run): void {
       );
     example(act, `keyturn client ${verb} orders`);
   }
+  addLogoutsSyntax(client, run);
+}
+
+/** Beside the acts on one client: what its clients were told. */
+function addLogoutsSyntax(client: Command, run: Run): void {
+  const logouts = paged(
+    client
+      .command("logouts [id]")
+      .description("which clients were, or are still to be, told that a session is over; the newest first"),
+  ).action((id: string | undefined, options, command: Command) =>
+    run(command, async (context) =>
+      (await import("./commands/client-logouts.ts")).list(context, { ...options, clientId: id }),
+    ),
+  );
+  example(logouts, "keyturn client logouts shop");
 }
 
 export function addSessionSyntax(program: Command, run: Run): void {

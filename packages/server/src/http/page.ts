@@ -54,7 +54,10 @@ export type PageAnswer = WithCookies &
         readonly html: string;
         readonly headers?: Readonly<Record<string, string>>;
       }
-    /** 303: a path of this origin. A reload then repeats nothing. */
+    /**
+     * 303: a path of this origin, so that a reload repeats nothing; or an application's address that was proven to be
+     * its own, in the answer to a GET: after a form browsers hold `form-action` against it.
+     */
     | { readonly location: string }
     | { readonly problem: PageProblem }
   );

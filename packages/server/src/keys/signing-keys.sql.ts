@@ -21,6 +21,10 @@ export function selectPublishedKeys(): Sql {
     FROM signing_keys WHERE state <> 'retired' ORDER BY created_at, id`;
 }
 
+/** The public half of a key, whatever has become of it. */
+export const selectPublicKey = (id: string): Sql =>
+  sql`SELECT algorithm, public_jwk FROM signing_keys WHERE id = ${id}`;
+
 /** Keys of all states, those in use first, then the newest. */
 export function selectAllKeys(rows: number): Sql {
   return sql`

@@ -4,13 +4,13 @@ import { assert } from "../primitives/assert.ts";
 import type { Clock } from "../primitives/clock.ts";
 import { limits } from "../primitives/limits.ts";
 import type { Database } from "../storage/database.ts";
-import type { Jwks } from "./jwks.ts";
+import { type Jwks, type PublicJwk, parsePublicJwk } from "./jwks.ts";
 import { cannotOpen, type OpenKeys, openKeys, openPrivateKey, versionOf } from "./open-keys.ts";
 import { createRotation } from "./rotation.ts";
 import { dueAt, readyAt } from "./schedule.ts";
 import type { Secrets } from "./secrets.ts";
 import type { KeyRecord, RotateOutcome, SigningKey } from "./signing-key.ts";
-import { type KeyRow, selectAllKeys } from "./signing-keys.sql.ts";
+import { type KeyRow, selectAllKeys, selectPublicKey } from "./signing-keys.sql.ts";
 
 export interface SigningKeys {
   /**
@@ -22,6 +22,8 @@ export interface SigningKeys {
   current(algorithm: SigningAlgorithm): SigningKey;
   /** The public keys that verifiers need: next, current and retiring ones. In memory. */
   jwks(): Jwks;
+  /** The public half of one key, also of one that is published no more. Undefined when it is not ours. */
+  publicJwk(id: string): Promise<PublicJwk | undefined>;
   /** Keys of all states, those in use first; at most a page. */
   list(): Promise<KeyRecord[]>;
   /**
@@ -55,6 +57,8 @@ export interface SigningKeysParts {
       }
     | undefined;
 }
+
+const KEY_ID_CHARACTERS_MAX = 100;
 
 export function createSigningKeys(parts: SigningKeysParts): SigningKeys {
   const { database, secrets, clock, settings, log } = parts;
@@ -132,6 +136,13 @@ export function createSigningKeys(parts: SigningKeysParts): SigningKeys {
     jwks() {
       assert(open, "no key is open: start() was not awaited");
       return open.jwks;
+    },
+    async publicJwk(id) {
+      const published = open?.jwks.keys.find((key) => key.kid === id);
+      if (published !== undefined || id.length > KEY_ID_CHARACTERS_MAX || !id.isWellFormed())
+        return published;
+      const row = await database.one<Pick<KeyRow, "algorithm" | "public_jwk">>(selectPublicKey(id));
+      return row && parsePublicJwk(row.public_jwk, { id, algorithm: row.algorithm });
     },
     async list() {
       return (await database.all<KeyRow>(selectAllKeys(limits.pageRowsMax))).map(toRecord);

@@ -22,6 +22,9 @@ export function discoveryEndpoints({ settings, resources, grants }: Dependencies
   const fixed = {
     issuer,
     token_endpoint: `${issuer}/oauth/token`,
+    end_session_endpoint: `${issuer}/oauth/logout`,
+    backchannel_logout_supported: true,
+    backchannel_logout_session_supported: true,
     jwks_uri: `${issuer}/.well-known/jwks.json`,
     response_types_supported: [],
     grant_types_supported: grants.map(({ type }) => type),

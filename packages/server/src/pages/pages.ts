@@ -6,6 +6,7 @@ import { connectedPages } from "./connected.ts";
 import { factorPages } from "./factors.ts";
 import { firstPasswordPages } from "./first-password.ts";
 import { homePage } from "./home.ts";
+import { oauthLogoutPages } from "./oauth-logout.ts";
 import { passwordPages } from "./password.ts";
 import { createPlaces, type PlaceOf } from "./places.ts";
 import { problemPages } from "./problems.ts";
@@ -27,6 +28,7 @@ type Parts = Needs<typeof accountPages> &
   Needs<typeof homePage> &
   Needs<typeof passwordPages> &
   Needs<typeof signOutPages> &
+  Needs<typeof oauthLogoutPages> &
   Needs<typeof secondFactorPages> &
   Needs<typeof stepUpPages> &
   Needs<typeof factorPages> &
@@ -59,6 +61,7 @@ export function createPages(given: Parts): {
       ...signInPages(parts),
       ...signUpPages(parts),
       ...signOutPages(parts),
+      ...oauthLogoutPages(parts),
       ...accountPages(parts),
       ...passwordPages(parts),
       ...secondFactorPages(parts),

@@ -3,6 +3,7 @@ import { refusals } from "../errors.ts";
 import type { PageProblem } from "../http/page.ts";
 import type { EndReason } from "../sessions/end.ts";
 import { factorEvents, factorTexts } from "./texts-factors.ts";
+import { logoutTexts } from "./texts-logout.ts";
 import { providerEvents, providerNotices, providerTexts } from "./texts-providers.ts";
 
 /**
@@ -162,6 +163,7 @@ export const texts = {
   problemHome: "Go to the start page",
   notices,
   providers: providerTexts,
+  logout: logoutTexts,
   nav: { label: "Account", account: "Your account", signIn: "Sign in", signOut: "Sign out" },
 
   home: {

@@ -130,6 +130,11 @@ export const limits = {
   deviceCodeSeconds: 900,
   deviceIntervalSeconds: 5,
   assertionSecondsMax: 300,
+  /** How long a client is tried to be told that a session is over; afterwards its own tokens have long expired. */
+  logoutDeliverySecondsMax: 24 * 60 * 60,
+  logoutDeliveriesAtOnce: 20,
+  /** What was told, or could not be, can be looked up for so long. */
+  logoutDeliveryKeptDays: 7,
   /** For so long what a provider says of itself (discovery) is kept. */
   discoverySecondsMax: 3600,
   /** The clock difference that verifiers are assumed to tolerate. */

@@ -2,6 +2,7 @@ import { insertEvent } from "../audit/audit.sql.ts";
 import type { AuditEvent } from "../audit/events.ts";
 import { newId } from "../primitives/id.ts";
 import type { Sql } from "../storage/database.ts";
+import { insertLogoutDeliveries } from "./logout-deliveries.sql.ts";
 import { endedStatements } from "./revocations.ts";
 import { endedAny, updateEnded } from "./sessions.sql.ts";
 
@@ -18,7 +19,8 @@ export type EndReason =
   | "user_removed";
 
 /**
- * What ends sessions, in one transaction: the rows, the audit event, the feed. The first statement's `changes`
+ * What ends sessions, in one transaction: the rows, the audit event, the feed, and which clients are to be told by
+ * OpenID Connect Back-Channel Logout. The first statement's `changes`
  * is how many were ended; when it is 0 the others change nothing.
  */
 export function endStatements(ending: {
@@ -33,5 +35,6 @@ export function endStatements(ending: {
     updateEnded({ which, at, reason, eventId }),
     insertEvent({ id: eventId, at, event, onlyIf: endedAny(which, eventId) }),
     ...endedStatements({ which, eventId, at }),
+    insertLogoutDeliveries({ which, eventId, at }),
   ];
 }

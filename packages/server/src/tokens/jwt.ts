@@ -5,9 +5,9 @@ import { assert } from "../primitives/assert.ts";
 
 /**
  * The `typ` of each kind of token, which keeps one from passing as another (RFC 8725 §3.11).
- * RFC 9068 §2.1: "at+jwt"; RFC 7519 §5.1: "JWT", for ID tokens.
+ * RFC 9068 §2.1: "at+jwt"; RFC 7519 §5.1: "JWT", for ID tokens; OpenID Connect Back-Channel Logout §2.4: "logout+jwt".
  */
-export type JwtType = "at+jwt" | "JWT";
+export type JwtType = "at+jwt" | "JWT" | "logout+jwt";
 
 /** The digest that each algorithm is given; null: it hashes by itself (RFC 8032, FIPS 204). */
 const digests = {

@@ -89,11 +89,11 @@ CREATE TABLE spent_assertions (
 ;
 CREATE INDEX spent_assertions_by_end ON spent_assertions (expires_at);
 
--- OpenID Connect Back-Channel Logout: which clients are still to be told that a session is over.
+-- OpenID Connect Back-Channel Logout: which clients are to be told that a session is over. Written in the transaction
+-- that ends it, so none is forgotten; a session ends once.
 CREATE TABLE logout_deliveries (
-  id BYTEA NOT NULL PRIMARY KEY,
+  session_id BYTEA NOT NULL PRIMARY KEY,
   client_id TEXT NOT NULL,
-  session_id BYTEA NOT NULL,
   user_id BYTEA NOT NULL,
   created_at BIGINT NOT NULL,
   next_try_at BIGINT NOT NULL,
@@ -103,5 +103,5 @@ CREATE TABLE logout_deliveries (
   problem TEXT
 );
 CREATE INDEX logout_deliveries_by_next_try ON logout_deliveries (next_try_at) WHERE done_at IS NULL;
-CREATE INDEX logout_deliveries_by_client ON logout_deliveries (client_id, id);
+CREATE INDEX logout_deliveries_by_client ON logout_deliveries (client_id, session_id);
 `;
