@@ -4,6 +4,7 @@ import { createAudit } from "./audit/audit.ts";
 import { createClients } from "./clients/clients.ts";
 import { type ResolvedSettings, WrongSetting } from "./config.ts";
 import { settingNotes } from "./config-notes.ts";
+import { createBreachLookups } from "./http/breach-lookups.ts";
 import { createProofs } from "./http/proofs.ts";
 import { createSecrets, loadMasterSecrets, type Secrets } from "./keys/secrets.ts";
 import { selectAllKeys } from "./keys/signing-keys.sql.ts";
@@ -26,8 +27,10 @@ import { createAccessTokens } from "./tokens/access-token.ts";
 import { createIdTokens } from "./tokens/id-token.ts";
 import { createRefreshTokens } from "./tokens/refresh-token.ts";
 import { createSessionCookies } from "./tokens/session-cookie.ts";
+import { createCommonPasswords } from "./users/common-passwords.ts";
 import { createFactors } from "./users/factors/factors.ts";
 import { createImporting } from "./users/importing.ts";
+import { createNewPasswords } from "./users/new-passwords.ts";
 import { createPasswords } from "./users/password-hashing.ts";
 import { createSignIn } from "./users/sign-in.ts";
 import { createUsers } from "./users/users.ts";
@@ -130,7 +133,13 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
   const reminting = createReminting({ database, clock, announce: onEnded });
   const roles = createRoles({ database, reminting });
   const grants = createGrants({ reminting });
-  const users = createUsers({ database, clock, passwords, sessions, rateLimits, grants });
+  const breachLookups = createBreachLookups({ settings, clock, log });
+  const newPasswords = createNewPasswords({
+    settings,
+    common: createCommonPasswords(),
+    isBreached: breachLookups.isBreached,
+  });
+  const users = createUsers({ database, clock, passwords, newPasswords, sessions, rateLimits, grants });
   const importing = createImporting({ database, clock });
   const challengeKey = secrets.key("passkey-challenge");
   const factors = createFactors({
@@ -174,6 +183,7 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
     accessTokens,
     idTokens,
     passwords,
+    breachLookups,
     rateLimits,
     roles,
     grants,

@@ -80,7 +80,10 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
   const browserSessions = createBrowserSessions({ ...rooms, clock });
   const currentSessions = createCurrentSessions({ ...rooms, clock });
   const authentication = createAuthentication({ guard, sessions, clients, browserSessions, crossSite });
-  const metrics = createMetrics({ feedReaders: revocations.followers });
+  const metrics = createMetrics({
+    feedReaders: revocations.followers,
+    breachLookups: rooms.breachLookups.counts,
+  });
   const authenticate = authentication.user;
   const parts = {
     ...rooms,

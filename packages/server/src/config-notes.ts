@@ -160,6 +160,19 @@ export const settingNotes: Readonly<Record<SettingName, SettingNotes>> = {
     variable: "KEYTURN_PASSWORD_HASHES_CONCURRENT_MAX",
     takes: "a whole number from 1 to 64",
   },
+  passwordCharactersMin: {
+    about:
+      "The least length of a new password. NIST SP 800-63B-4 asks for 15 where a password alone signs in, and 8 where a second factor is always asked for. Passwords that are there already are not asked.",
+    variable: "KEYTURN_PASSWORD_CHARACTERS_MIN",
+    takes: "a whole number of characters from 8 to 64",
+  },
+  breachedPasswords: {
+    about:
+      "Where new passwords are looked up besides the list that comes with Keyturn: nowhere else (local), or at a range service in the form of Pwned Passwords, which is sent the first five hexadecimal digits of a SHA-1 and nothing more.",
+    variable: "KEYTURN_BREACHED_PASSWORDS",
+    takes:
+      "local, or the beginning of an https address that ends in a slash, like https://api.pwnedpasswords.com/range/ (http only for a loopback host that is in privateHosts)",
+  },
   auditDays: { about: "How long audit events are kept.", takes: "a whole number of days from 1 to 3650" },
   restoreWindowUntil: {
     about:

@@ -61,6 +61,11 @@ export const settingsSchema = z.strictObject({
   passwordMemoryKib: z.number().int().min(7168).max(1_048_576).default(19_456),
   passwordPasses: z.number().int().min(1).max(20).default(2),
   passwordHashesConcurrentMax: z.number().int().min(1).max(64).optional(),
+  passwordCharactersMin: z.number().int().min(8).max(64).default(8),
+  breachedPasswords: z
+    .string()
+    .refine((value) => value === "local" || isRangeService(value))
+    .default("local"),
   auditDays: z.number().int().min(1).max(3650).default(365),
   restoreWindowUntil: z.iso.datetime({ offset: true }).optional(),
   siteName: z
@@ -80,6 +85,14 @@ export type SettingName = keyof Settings;
 
 export function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+}
+
+/** The beginning of the addresses of a service: https, or http on this machine, and a path that ends in a slash. */
+function isRangeService(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname, username, password, search, hash } = new URL(text);
+  if (username || password || search || hash || !text.endsWith("/")) return false;
+  return protocol === "https:" || (protocol === "http:" && isLoopback(hostname));
 }
 
 const isRoleName = (text: string) => text.length <= limits.roleCharactersMax && /^[^\s,]+$/.test(text);

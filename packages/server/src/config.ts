@@ -51,6 +51,13 @@ export function parseSettings(
       `${nameOf("restoreWindowUntil")} is ${restoreWindowUntil}; it takes ${settingNotes.restoreWindowUntil.takes}.`,
     );
   }
+  const { breachedPasswords: service, privateHosts } = settings;
+  // Else each look-up would fail, which is quiet, and every password would be taken.
+  if (service.startsWith("http:") && !privateHosts.includes(new URL(service).host)) {
+    throw new WrongSetting(
+      `${nameOf("breachedPasswords")} is ${JSON.stringify(service)}, whose host is not in ${nameOf("privateHosts")}; it takes ${settingNotes.breachedPasswords.takes}.`,
+    );
+  }
   const issuer = settings.issuer ?? `http://localhost:${settings.port}`;
   return {
     ...settings,

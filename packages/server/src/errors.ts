@@ -153,8 +153,8 @@ export const refusals = {
   },
   weak_password: {
     status: 422,
-    sentence: "Choose a longer password: at least 8 characters, at most 1024 bytes.",
-    source: "NIST SP 800-63B §3.1.1.2",
+    sentence: "Choose another password: one that is long enough and not easily guessed.",
+    source: "NIST SP 800-63B-4 §3.1.1.2",
   },
   unknown_session: { status: 404, sentence: "You have no such session.", source: "DESIGN §6" },
   not_supported: {

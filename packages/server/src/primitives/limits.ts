@@ -111,6 +111,9 @@ export const limits = {
   outgoingBytesMax: 256 * 1024,
   outgoingAtOnceMax: 200,
   privateHostsMax: 50,
+  /** A person waits for it: how long the range service for breached passwords may take, and what it may bring. */
+  breachLookupMillisecondsMax: 1_500,
+  breachLookupBytesMax: 256 * 1024,
   /** For so long what a provider says of itself (discovery) is kept. */
   discoverySecondsMax: 3600,
   /** The clock difference that verifiers are assumed to tolerate. */
