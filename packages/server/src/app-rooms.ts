@@ -28,6 +28,7 @@ import { createRefreshTokens } from "./tokens/refresh-token.ts";
 import { createSessionCookies } from "./tokens/session-cookie.ts";
 import { createFactors } from "./users/factors/factors.ts";
 import { createImporting } from "./users/importing.ts";
+import { createMailing } from "./users/mailing/mailing.ts";
 import { createPasswords } from "./users/password-hashing.ts";
 import { createSignIn } from "./users/sign-in.ts";
 import { createUsers } from "./users/users.ts";
@@ -130,7 +131,9 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
   const reminting = createReminting({ database, clock, announce: onEnded });
   const roles = createRoles({ database, reminting });
   const grants = createGrants({ reminting });
-  const users = createUsers({ database, clock, passwords, sessions, rateLimits, grants });
+  // Sends nothing yet: letters wait in the outbox.
+  const mail = { isOn: true, wake() {} };
+  const users = createUsers({ database, clock, passwords, sessions, rateLimits, grants, mail });
   const importing = createImporting({ database, clock });
   const challengeKey = secrets.key("passkey-challenge");
   const factors = createFactors({
@@ -147,6 +150,17 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
   });
   const { arrivals } = factors;
   const signIn = createSignIn({ database, clock, passwords, arrivals, rateLimits });
+  const mailing = createMailing({
+    database,
+    clock,
+    key: secrets.key("mail-code"),
+    settings,
+    rateLimits,
+    passwords,
+    sessions,
+    arrivals,
+    mail,
+  });
   const clients = createClients({ database, clock });
   const foreign = openProviders({ settings, log, database, secrets, arrivals, rateLimits });
   let closing: Promise<void> | undefined;
@@ -182,6 +196,7 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
     arrivals,
     factors,
     signIn,
+    mailing,
     clients,
     ...foreign,
     formTokenKey: secrets.key("form-token"),

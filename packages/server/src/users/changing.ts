@@ -7,6 +7,7 @@ import type { Database } from "../storage/database.ts";
 import { isUniqueViolation } from "../storage/statement-failed.ts";
 import { actAndEnd, eventIfChanged } from "./acts.ts";
 import { checkSecret } from "./adding.ts";
+import { deleteMailCodesOf } from "./mailing/mail-codes.sql.ts";
 import { checkEmail, checkName, checkRoles, checkUsername, emailKey, usernameKey } from "./names.ts";
 import type { Passwords } from "./password-hashing.ts";
 import { type By, type InvalidField, invalid, type User, userFromRow } from "./user.ts";
@@ -88,6 +89,8 @@ export function createChanging(dependencies: Dependencies) {
         const [updated] = await database.batch([
           updateUser({ id, at, changes }),
           eventIfChanged({ type: "user.updated", userId: id, at, detail }, by),
+          // What went to the address of before opens nothing any more.
+          ...(changes.email === undefined ? [] : [deleteMailCodesOf(id)]),
         ]);
         if (updated?.changes !== 1) return { outcome: "unknown_user" };
       } catch (error) {

@@ -53,9 +53,10 @@ export async function openUsers() {
     tickets: { issue: async () => undefined },
     settings: { secondFactor: "optional", secondFactorRoles: [] },
   });
+  const mail = { isOn: true, wake() {} };
   const announce = async () => {};
   const grants = createGrants({ reminting: createReminting({ database, clock, announce }) });
-  const dependencies = { database, clock, passwords, rateLimits, sessions, arrivals, grants };
+  const dependencies = { database, clock, passwords, rateLimits, sessions, arrivals, grants, mail };
   const users = createUsers(dependencies);
   const audit = createAudit({ database });
   return {
