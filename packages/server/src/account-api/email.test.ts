@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { rateRules } from "../rate-limits/rules.ts";
 import { browserAt } from "../test-browser.ts";
+import { type MailServer, otherDigits, PASSWORD, startMailServer } from "../test-mail.ts";
 import { assertRefusal, type Reply } from "../test-server.ts";
-import { tokenOf } from "../users/mailing/test-letters.ts";
-import { type MailServer, otherDigits, PASSWORD, startMailServer } from "./test-mail.ts";
+import { type CodeLetterSent, tokenOf } from "../users/mailing/test-letters.ts";
 
 let mail: MailServer;
 before(async () => {
@@ -244,7 +244,7 @@ describe("another address", () => {
 
   test("of two accounts that confirm one address at once, one has it", async () => {
     const people = [await confirmed(), await confirmed()];
-    const letters = [];
+    const letters: CodeLetterSent[] = [];
     for (const { token } of people) {
       await change(token, `shared${names}@example.com`);
       letters.push(await mail.letters.one());

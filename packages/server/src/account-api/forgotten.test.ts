@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
+import { type MailServer, NEW_PASSWORD, PASSWORD, startMailServer, statementsOf } from "../test-mail.ts";
 import { assertRefusal, type Reply } from "../test-server.ts";
 import { addTotp } from "../users/factors/test-factors.ts";
 import { tokenOf } from "../users/mailing/test-letters.ts";
-import { type MailServer, NEW_PASSWORD, PASSWORD, startMailServer, statementsOf } from "./test-mail.ts";
 
 let mail: MailServer;
 before(async () => {
@@ -101,6 +101,11 @@ describe("a forgotten password", () => {
     // Back again: what was made before stays dead.
     await mail.server.app.users.update(user.id, { email, emailVerified: true }, { actor: "operator" });
     assertRefusal(await mail.reset(beforeMove), refusedAs);
+
+    const doubted = await mail.resetToken(email);
+    await mail.server.app.users.update(user.id, { emailVerified: false }, { actor: "operator" });
+    assertRefusal(await mail.reset(doubted), refusedAs);
+    await mail.server.app.users.update(user.id, { emailVerified: true }, { actor: "operator" });
 
     const old = await mail.resetToken(email);
     mail.clock.pass(30 * 60);

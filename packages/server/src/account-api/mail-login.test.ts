@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { rateRules } from "../rate-limits/rules.ts";
 import { browserAt } from "../test-browser.ts";
+import { type MailServer, otherDigits, PASSWORD, startMailServer, statementsOf } from "../test-mail.ts";
 import { assertRefusal, type Reply } from "../test-server.ts";
 import { addTotp } from "../users/factors/test-factors.ts";
 import { tokenOf } from "../users/mailing/test-letters.ts";
-import { type MailServer, otherDigits, PASSWORD, startMailServer, statementsOf } from "./test-mail.ts";
 
 let mail: MailServer;
 before(async () => {

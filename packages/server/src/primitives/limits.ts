@@ -118,6 +118,8 @@ export const limits = {
   changeAddressMinutes: 60,
   resetPasswordMinutes: 30,
   signInByMailMinutes: 10,
+  /** For so long a browser keeps the secret of a link that it was led by, until its button is pressed. */
+  linkSetAsideMinutes: 30,
   /** Digits of the codes in letters: guessed at within `mailCodeOfLetter` and `mailCodeOfAddress` of the rate rules. */
   mailCodeDigits: 6,
   /** After this it is of no use to be told what happened. */

@@ -1,5 +1,5 @@
-import { startTestServer, stoppedClock, type TestServerOptions } from "../test-server.ts";
-import { type CodeLetterSent, testLetters, tokenOf } from "../users/mailing/test-letters.ts";
+import { startTestServer, stoppedClock, type TestServerOptions } from "./test-server.ts";
+import { type CodeLetterSent, testLetters, tokenOf } from "./users/mailing/test-letters.ts";
 
 export const PASSWORD = "correct horse battery";
 export const NEW_PASSWORD = "another horse battery";
