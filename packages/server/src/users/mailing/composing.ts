@@ -8,7 +8,7 @@ import type { MailCodes } from "./mail-codes.ts";
 import { letterMinutes } from "./queued.ts";
 
 /** Pages that look at a link; what it is good for happens by a button there. */
-export const letterPaths: Readonly<Record<CodeLetter, string>> = {
+const letterPaths: Readonly<Record<CodeLetter, string>> = {
   verify_address: "/email/confirm",
   change_address: "/email/confirm",
   sign_in: "/sign-in/mail/link",
