@@ -162,7 +162,7 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
     mail,
   });
   const clients = createClients({ database, clock });
-  const foreign = openProviders({ settings, log, database, secrets, arrivals, rateLimits });
+  const foreign = openProviders({ settings, log, database, secrets, arrivals, rateLimits, mail });
   let closing: Promise<void> | undefined;
 
   async function close(): Promise<void> {

@@ -331,3 +331,20 @@ test("secrets that are none, cut, of another kind or much too long open a page t
     assert.equal((await browser.open(`${path}?token=a&token=b`)).status, 400);
   }
 });
+
+test("an issuer with a path: links lead below it, and cookies are those that no other host can plant", async (t) => {
+  const below = await startMailServer({ settings: { issuer: "https://example.com/auth" } });
+  t.after(() => below.server.close());
+  await below.addConfirmed("alice");
+  await below.forget("alice@example.com");
+  const letter = await below.letters.one();
+  assert.equal(letter.link, `https://example.com/auth/password/reset?token=${tokenOf(letter)}`);
+  const path = `/password/reset?token=${tokenOf(letter)}`;
+  const reply = await below.server.call(path, { headers: { accept: "text/html" } });
+  assert.equal(reply.headers.get("location"), "/auth/password/reset");
+  const cookie = reply.headers.getSetCookie().find((line) => line.includes("link-reset"));
+  assert.match(
+    cookie ?? "",
+    /^__Host-keyturn-link-reset=kml_[^;]+; Max-Age=1800; Path=\/; HttpOnly; Secure; SameSite=Lax$/,
+  );
+});

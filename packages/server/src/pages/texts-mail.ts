@@ -53,7 +53,7 @@ export const mailTexts = {
     none: "Your account has none.",
     confirmed: (email: string) => `${email} is confirmed.`,
     open: (email: string) =>
-      `${email} is not confirmed yet. Follow the link of the letter that was sent to it, or type its six digits here.`,
+      `${email} is not confirmed yet. Follow the link of the letter to it, or type its six digits here. If none came, send it again.`,
     codeLabel: "Six digits",
     codeSubmit: "Confirm",
     sendAgain: "Send the letter again",

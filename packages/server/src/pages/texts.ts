@@ -55,6 +55,8 @@ export interface EventFacts {
   /** The device that it happened on. */
   readonly device: string | undefined;
   readonly endReason: EndReason | undefined;
+  /** It is about signing in by mail. */
+  readonly isByMail: boolean;
 }
 
 const endings: Readonly<Partial<Record<EndReason, string>>> = {
@@ -77,7 +79,10 @@ const events: Readonly<Partial<Record<AuditEventType, (facts: EventFacts) => str
     byOperator ? "The operator of this site changed your password" : "You changed your password",
   ...providerEvents,
   ...mailEvents,
-  "sign_in.failed": () => "Somebody tried to sign in with a wrong password",
+  "sign_in.failed": ({ isByMail }) =>
+    isByMail
+      ? "Somebody typed wrong digits where they had asked for a letter to sign in"
+      : "Somebody tried to sign in with a wrong password",
   "sign_in.limited": () => "Many wrong passwords were tried, so signing in was slowed down",
   "session.started": ({ device }) => (device === undefined ? "You signed in" : `You signed in on ${device}`),
   "session.ended": ({ endReason }) => (endReason === undefined ? undefined : endings[endReason]),

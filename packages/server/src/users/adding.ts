@@ -1,5 +1,4 @@
 import { insertEvent } from "../audit/audit.sql.ts";
-import { insertMail } from "../mail/outbox.sql.ts";
 import type { Clock } from "../primitives/clock.ts";
 import { type Id, idToBytes, newId } from "../primitives/id.ts";
 import { addressBlock } from "../rate-limits/address.ts";
@@ -7,7 +6,8 @@ import type { RateLimits } from "../rate-limits/rate-limits.ts";
 import { rateRules } from "../rate-limits/rules.ts";
 import { insertGrant, lockRoleChanges } from "../roles/roles.sql.ts";
 import type { Database } from "../storage/database.ts";
-import { letterToSend, type MailDoor } from "./mailing/queued.ts";
+import type { MailDoor } from "./mailing/queued.ts";
+import { verificationOfNew } from "./mailing/registering.ts";
 import { checkEmail, checkName, checkRoles, checkUsername, emailKey, usernameKey } from "./names.ts";
 import { recogniseHash } from "./password-hashes.ts";
 import type { Passwords } from "./password-hashing.ts";
@@ -67,17 +67,6 @@ interface CheckedUser extends Pick<NewUserRow, "username" | "username_key" | "em
 
 /** The two doors for new users: the operator's, and the public one. */
 export function createAdding({ database, clock, passwords, rateLimits, mail }: Dependencies) {
-  /** Whoever makes an account by their own hand is asked whether the address is theirs. */
-  function verifyingStatements(
-    userId: Id,
-    given: { email: string | null; at: number; languages: string | undefined },
-  ) {
-    const { email, at, languages } = given;
-    if (email === null || !mail.isOn) return [];
-    const letter = letterToSend({ kind: "verify_address", address: email, at, userId, languages });
-    return [insertMail(letter, userExists(userId))];
-  }
-
   /** One transaction; of any number with one name at once, one is added. */
   async function insert(
     user: CheckedUser,
@@ -112,7 +101,9 @@ export function createAdding({ database, clock, passwords, rateLimits, mail }: D
       ...(more.hash === undefined ? [] : [putPassword({ id: newId(at), userId: id, hash: more.hash, at })]),
       ...roles.map((role) => insertGrant({ userId: id, role, resource: "" })),
       insertEvent({ id: newId(at), at, event, onlyIf: userExists(id) }),
-      ...(more.public ? verifyingStatements(id, { email: row.email, at, languages: more.languages }) : []),
+      ...(more.public
+        ? verificationOfNew(mail, { id, email: row.email, at, languages: more.languages })
+        : []),
     ]);
     if (results[roles.length === 0 ? 0 : 1]?.changes !== 1) return undefined;
     const given = { roles: roles.join(" ") || null, resource_roles: null };
