@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { type MailServer, NEW_PASSWORD, PASSWORD, startMailServer, statementsOf } from "../test-mail.ts";
-import { assertRefusal, type Reply } from "../test-server.ts";
+import { assertRefusal, exchange, type Reply } from "../test-server.ts";
 import { addTotp } from "../users/factors/test-factors.ts";
 import { tokenOf } from "../users/mailing/test-letters.ts";
 
@@ -275,8 +275,17 @@ describe("asking for a letter", () => {
     });
     const [queued] = await mail.letters.waiting();
     assert.equal(queued?.languages?.length, 200);
-    const letter = await mail.letters.one();
-    assert.equal(letter.link, `${mail.server.issuer}/password/reset?token=${tokenOf(letter)}`);
+    const body = JSON.stringify({ email });
+    const raw = await exchange(
+      mail.server.port,
+      `POST /password/forgotten HTTP/1.1\r\nHost: evil.example\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+    );
+    assert.equal(raw.status, 202);
+    const letters = await mail.letters.deliver();
+    assert.equal(letters.length, 2);
+    for (const letter of letters) {
+      assert.equal(letter.link, `${mail.server.issuer}/password/reset?token=${tokenOf(letter)}`);
+    }
   });
 
   test("the row of a mail holds nothing that can be presented, and codes lie there as digests", async () => {
