@@ -232,7 +232,10 @@ describe("another address", () => {
     const { email, token } = await confirmed();
     await change(token, `wanted-${email}`);
     const letter = await mail.letters.one();
-    const holder = await mail.server.addUser(`holder${++names}`, { email: `wanted-${email}` });
+    const holder = await mail.server.addUser(`holder${++names}`, {
+      email: `wanted-${email}`,
+      emailVerified: true,
+    });
     const before = await mail.server.rows();
     const reply = await mail.confirm(token, { token: tokenOf(letter) });
     assertRefusal(reply, { status: 409, error: "email_taken" });
@@ -240,6 +243,27 @@ describe("another address", () => {
     assert.deepEqual(await mail.letters.waiting(), []);
     await mail.server.app.users.remove(holder.id, { actor: "operator" });
     assert.equal((await mail.confirm(token, { token: tokenOf(letter) })).status, 200);
+  });
+
+  test("pre-hijacking: who reads the mailbox gets the address that a stranger has written and never confirmed", async () => {
+    const squatter = await registered();
+    const owner = await confirmed();
+    await change(owner.token, squatter.email);
+    const letter = await mail.letters.one();
+    assert.equal(letter.to, squatter.email);
+    assert.equal((await mail.confirm(owner.token, { token: tokenOf(letter) })).status, 200);
+    assert.equal((await me(squatter.token)).email, undefined);
+    assertRefusal(await mail.confirm(squatter.token, { token: tokenOf(squatter.letter) }), refusedAs);
+    const events = await mail.server.app.audit.list({ userId: squatter.id });
+    assert.equal(events[0]?.type, "email.released");
+    // Of the two the first one to confirm has it.
+    const other = await registered();
+    await change(owner.token, other.email);
+    const late = await mail.letters.one();
+    assert.equal((await mail.confirm(other.token, { token: tokenOf(other.letter) })).status, 200);
+    const reply = await mail.confirm(owner.token, { token: tokenOf(late) });
+    assertRefusal(reply, { status: 409, error: "email_taken" });
+    assert.equal((await me(other.token)).emailVerified, true);
   });
 
   test("of two accounts that confirm one address at once, one has it", async () => {

@@ -44,6 +44,7 @@ export type AuditEventType =
   | "email.code_made"
   | "email.change_asked"
   | "email.changed"
+  | "email.released"
   | "email.verified"
   | "key.created"
   | "key.current"

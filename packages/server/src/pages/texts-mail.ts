@@ -102,5 +102,7 @@ export const mailEvents: Readonly<Partial<Record<AuditEventType, () => string>>>
   "email.code_made": () => "A letter with a link was sent to you",
   "email.change_asked": () => "You asked for another e-mail address",
   "email.changed": () => "You changed your e-mail address",
+  "email.released": () =>
+    "Your e-mail address was taken off your account: you had not confirmed it, and its owner has confirmed it for another account",
   "email.verified": () => "You confirmed your e-mail address",
 };

@@ -1,17 +1,17 @@
 import { insertEvent } from "../../audit/audit.sql.ts";
 import { insertMail } from "../../mail/outbox.sql.ts";
 import type { Clock } from "../../primitives/clock.ts";
-import { type Id, newId } from "../../primitives/id.ts";
+import { type Id, idFromBytes, newId } from "../../primitives/id.ts";
 import type { Bucket, RateLimits } from "../../rate-limits/rate-limits.ts";
 import { rateRules } from "../../rate-limits/rules.ts";
 import { lockUser } from "../../sessions/sessions.sql.ts";
-import type { Database } from "../../storage/database.ts";
+import type { Database, Transaction } from "../../storage/database.ts";
 import { isUniqueViolation } from "../../storage/statement-failed.ts";
 import type { TooManyAttempts } from "../factors/code-limits.ts";
 import { type User, userFromRow } from "../user.ts";
 import { selectUser, type UserRow, updateUser } from "../users.sql.ts";
 import type { AskerTickets } from "./asker-tickets.ts";
-import { deleteMailCodesOf } from "./mail-codes.sql.ts";
+import { deleteMailCodesOf, releaseAddress, selectSquatter } from "./mail-codes.sql.ts";
 import type { MailCode, MailCodes } from "./mail-codes.ts";
 import { addressNotice } from "./notices.ts";
 import type { MailDoor } from "./queued.ts";
@@ -60,6 +60,20 @@ export function createAddresses(dependencies: Dependencies) {
     });
   }
 
+  /**
+   * Whoever reads the mailbox has more right to an address than who has written it and never confirmed it: else an
+   * account that is made with somebody's address would keep its owner out for good.
+   */
+  async function release(tx: Transaction, code: MailCode, at: number): Promise<void> {
+    const squatter = await tx.one<{ id: Uint8Array }>(selectSquatter(code.emailKey, code.userId));
+    if (squatter === undefined) return;
+    const userId = idFromBytes(squatter.id);
+    if ((await tx.run(releaseAddress(squatter.id, { emailKey: code.emailKey, at }))) !== 1) return;
+    await tx.run(deleteMailCodesOf(userId));
+    const event = { type: "email.released", actor: "system", userId } as const;
+    await tx.run(insertEvent({ id: newId(at), at, event }));
+  }
+
   /** The address, that it is confirmed, and a word to both mailboxes: all or nothing. */
   async function change(code: MailCode, { ip }: Confirming): Promise<boolean> {
     const { userId, email, emailKey: key } = code;
@@ -70,6 +84,7 @@ export function createAddresses(dependencies: Dependencies) {
       await tx.run(lockUser(userId));
       const before = await tx.one<UserRow>(selectUser(userId));
       if ((await tx.run(codes.spend(code))) !== 1) return false;
+      await release(tx, code, at);
       await tx.run(updateUser({ id: userId, at, changes }));
       await tx.run(insertEvent({ id: newId(at), at, event }));
       await tx.run(deleteMailCodesOf(userId));

@@ -57,9 +57,9 @@ export function createComposing({ database, codes, settings }: Dependencies): Co
       const isTheirs = user.email !== undefined && emailKey(user.email) === key;
       return isTheirs && !user.emailVerified ? { user, email: user.email } : undefined;
     }
-    // Whose address it is, is told to nobody: of one that is taken simply no letter goes out.
+    // Whose address it is, is told to nobody: of one that somebody has confirmed no letter goes out.
     const holder = await database.one<UserRow>(selectUserByKey({ field: "email", key }));
-    return holder === undefined ? { user, email: typed } : undefined;
+    return holder === undefined || holder.email_verified_at === null ? { user, email: typed } : undefined;
   }
 
   function askerOf(kind: CodeLetter, { detail }: QueuedMail, user: User): Buffer | undefined {

@@ -110,5 +110,16 @@ export function deleteMailCodesOf(userId: Id, purpose?: CodeLetter): Sql {
   return sql`DELETE FROM mail_codes WHERE user_id = ${idToBytes(userId)} AND ${which}`;
 }
 
+/** Who has written an address and never confirmed it, unless that is the one who has just done so. */
+export const selectSquatter = (emailKey: string, but: Id): Sql => sql`
+  SELECT id FROM users WHERE email_key = ${emailKey} AND email_verified_at IS NULL AND id <> ${idToBytes(but)}`;
+
+export const releaseAddress = (
+  id: Uint8Array,
+  { emailKey, at }: { emailKey: string; at: number },
+): Sql => sql`
+  UPDATE users SET email = NULL, email_key = NULL, updated_at = ${at}
+  WHERE id = ${id} AND email_key = ${emailKey} AND email_verified_at IS NULL`;
+
 export const deleteMailCodesBefore = (end: number): Sql =>
   sql`DELETE FROM mail_codes WHERE expires_at < ${end}`;
