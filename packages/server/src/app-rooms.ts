@@ -30,6 +30,7 @@ import { createSessionCookies } from "./tokens/session-cookie.ts";
 import { createCommonPasswords } from "./users/common-passwords.ts";
 import { createFactors } from "./users/factors/factors.ts";
 import { createImporting } from "./users/importing.ts";
+import { createMailing } from "./users/mailing/mailing.ts";
 import { createNewPasswords } from "./users/new-passwords.ts";
 import { createPasswords } from "./users/password-hashing.ts";
 import { createSignIn } from "./users/sign-in.ts";
@@ -133,13 +134,15 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
   const reminting = createReminting({ database, clock, announce: onEnded });
   const roles = createRoles({ database, reminting });
   const grants = createGrants({ reminting });
+  // Sends nothing yet: letters wait in the outbox.
+  const mail = { isOn: true, wake() {} };
   const breachLookups = createBreachLookups({ settings, clock, log });
   const newPasswords = createNewPasswords({
     settings,
     common: createCommonPasswords(),
     isBreached: breachLookups.isBreached,
   });
-  const users = createUsers({ database, clock, passwords, newPasswords, sessions, rateLimits, grants });
+  const users = createUsers({ database, clock, passwords, newPasswords, sessions, rateLimits, grants, mail });
   const importing = createImporting({ database, clock });
   const challengeKey = secrets.key("passkey-challenge");
   const factors = createFactors({
@@ -156,8 +159,20 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
   });
   const { arrivals } = factors;
   const signIn = createSignIn({ database, clock, passwords, arrivals, rateLimits });
+  const mailing = createMailing({
+    database,
+    clock,
+    key: secrets.key("mail-code"),
+    settings,
+    rateLimits,
+    passwords,
+    newPasswords,
+    sessions,
+    arrivals,
+    mail,
+  });
   const clients = createClients({ database, clock });
-  const foreign = openProviders({ settings, log, database, secrets, arrivals, rateLimits });
+  const foreign = openProviders({ settings, log, database, secrets, arrivals, rateLimits, mail });
   let closing: Promise<void> | undefined;
 
   async function close(): Promise<void> {
@@ -192,6 +207,7 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
     arrivals,
     factors,
     signIn,
+    mailing,
     clients,
     ...foreign,
     formTokenKey: secrets.key("form-token"),

@@ -1,7 +1,10 @@
 import { createGuard, type Guard } from "@keyturn/guard";
 import { createCurrentSessions } from "./account-api/current-session.ts";
+import { emailEndpoints } from "./account-api/email.ts";
+import { forgottenEndpoints } from "./account-api/forgotten.ts";
 import { loginEndpoint } from "./account-api/login.ts";
 import { logoutEndpoint } from "./account-api/logout.ts";
+import { mailLoginEndpoints } from "./account-api/mail-login.ts";
 import { meEndpoint } from "./account-api/me.ts";
 import { passkeyEndpoints } from "./account-api/passkeys.ts";
 import { passwordEndpoint } from "./account-api/password.ts";
@@ -112,6 +115,9 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
     ...secondFactorEndpoints(parts),
     ...passkeyEndpoints(parts),
     ...stepUpEndpoints(parts),
+    ...emailEndpoints(parts),
+    ...forgottenEndpoints(parts),
+    ...mailLoginEndpoints(parts),
     revocationsEndpoint(parts),
     ...serviceEndpoints({ ...parts, version, openApi, isStopping: () => isStopping }),
   ];

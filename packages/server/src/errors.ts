@@ -156,6 +156,22 @@ export const refusals = {
     sentence: "Choose another password: one that is long enough and not easily guessed.",
     source: "NIST SP 800-63B-4 §3.1.1.2",
   },
+  mail_off: {
+    status: 501,
+    sentence: "This server sends no mail. Ask its operator.",
+    source: "RFC 9110 §15.6.2",
+  },
+  invalid_mail_code: {
+    status: 403,
+    sentence:
+      "The link or the code is not good: mistyped, used, too old, or replaced by a newer one. Ask for a new mail.",
+    source: "OWASP ASVS 5.0 §6.6.2",
+  },
+  email_taken: {
+    status: 409,
+    sentence: "This address belongs to another account by now. Nothing was changed.",
+    source: "DESIGN §9",
+  },
   unknown_session: { status: 404, sentence: "You have no such session.", source: "DESIGN §6" },
   not_supported: {
     status: 501,

@@ -145,6 +145,10 @@ function provocations(): Provoked {
     wrong_proof: "account-api/second-factor.test.ts: needs a session",
     step_up_required: "account-api/second-factor.test.ts: needs a user with a second factor",
     too_many_attempts: "account-api/login.test.ts: needs eleven attempts",
+    mail_off: "mail is on here",
+    invalid_mail_code: () =>
+      server.call("/password/reset", { json: { token: "x", newPassword: "a long enough one" } }),
+    email_taken: "account-api/email.test.ts: needs a letter",
     missing_token: () => server.call("/me"),
     invalid_token: () => server.call("/me", { token: "x" }),
     missing_session: () => server.call("/session"),

@@ -62,7 +62,10 @@ ${postForm({ action: view.url("/sign-up"), token: request.formToken }, fields)}
     const again = (problems: FieldProblems) => form(request, problems);
     const problems = await problemsOf(wanted, parts.users);
     if (problems.size > 0) return { status: 422, html: again(problems) };
-    const result = await parts.users.register(wanted, { ip: request.ip });
+    const result = await parts.users.register(wanted, {
+      ip: request.ip,
+      languages: request.header("accept-language"),
+    });
     switch (result.outcome) {
       case "registered":
         break;

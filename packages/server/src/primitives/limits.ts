@@ -116,6 +116,19 @@ export const limits = {
   breachLookupBytesMax: 256 * 1024,
   /** For so long what a provider says of itself (discovery) is kept. */
   discoverySecondsMax: 3600,
+  /** For so long what a letter carries is good, counted from its sending. */
+  verifyAddressMinutes: 24 * 60,
+  changeAddressMinutes: 60,
+  resetPasswordMinutes: 30,
+  signInByMailMinutes: 10,
+  /** For so long a browser keeps the secret of a link that it was led by, until its button is pressed. */
+  linkSetAsideMinutes: 30,
+  /** Digits of the codes in letters: guessed at within `mailCodeOfLetter` and `mailCodeOfAddress` of the rate rules. */
+  mailCodeDigits: 6,
+  /** After this it is of no use to be told what happened. */
+  addressNoticeHours: 72,
+  /** `Accept-Language`, as far as it is kept with a mail. */
+  languagesCharactersMax: 200,
   /** The clock difference that verifiers are assumed to tolerate. */
   clockToleranceSecondsMax: 300,
 } as const;

@@ -6,6 +6,8 @@ import type { RateLimits } from "../rate-limits/rate-limits.ts";
 import { rateRules } from "../rate-limits/rules.ts";
 import { insertGrant, lockRoleChanges } from "../roles/roles.sql.ts";
 import type { Database } from "../storage/database.ts";
+import type { MailDoor } from "./mailing/queued.ts";
+import { verificationOfNew } from "./mailing/registering.ts";
 import { checkEmail, checkName, checkRoles, checkUsername, emailKey, usernameKey } from "./names.ts";
 import type { NewPasswords } from "./new-passwords.ts";
 import type { Passwords } from "./password-hashing.ts";
@@ -56,6 +58,7 @@ interface Dependencies {
   readonly passwords: Pick<Passwords, "hash">;
   readonly newPasswords: NewPasswords;
   readonly rateLimits: Pick<RateLimits, "consume">;
+  readonly mail: MailDoor;
 }
 
 interface CheckedUser extends Pick<NewUserRow, "username" | "username_key" | "email" | "email_key" | "name"> {
@@ -63,11 +66,17 @@ interface CheckedUser extends Pick<NewUserRow, "username" | "username_key" | "em
 }
 
 /** The two doors for new users: the operator's, and the public one. */
-export function createAdding({ database, clock, passwords, newPasswords, rateLimits }: Dependencies) {
+export function createAdding({ database, clock, passwords, newPasswords, rateLimits, mail }: Dependencies) {
   /** One transaction; of any number with one name at once, one is added. */
   async function insert(
     user: CheckedUser,
-    more: { hash: string | undefined; verified: boolean; by: By; public: boolean },
+    more: {
+      hash: string | undefined;
+      verified: boolean;
+      by: By;
+      public: boolean;
+      languages?: string | undefined;
+    },
   ) {
     const at = clock.now();
     const id: Id = newId(at);
@@ -92,6 +101,9 @@ export function createAdding({ database, clock, passwords, newPasswords, rateLim
       ...(more.hash === undefined ? [] : [putPassword({ id: newId(at), userId: id, hash: more.hash, at })]),
       ...roles.map((role) => insertGrant({ userId: id, role, resource: "" })),
       insertEvent({ id: newId(at), at, event, onlyIf: userExists(id) }),
+      ...(more.public
+        ? verificationOfNew(mail, { id, email: row.email, at, languages: more.languages })
+        : []),
     ]);
     if (results[roles.length === 0 ? 0 : 1]?.changes !== 1) return undefined;
     const given = { roles: roles.join(" ") || null, resource_roles: null };
@@ -126,7 +138,10 @@ export function createAdding({ database, clock, passwords, newPasswords, rateLim
      * Makes an account for a stranger. The password is hashed before anybody looks whether the name is free, and a
      * taken username and a taken address get one answer: it does not tell who has an account.
      */
-    async register(input: Registration, from: { ip?: string | undefined }): Promise<Registered> {
+    async register(
+      input: Registration,
+      from: { ip?: string | undefined; languages?: string | undefined },
+    ): Promise<Registered> {
       const { username, email, name, password } = input;
       const checked = await checkNewUser({ username, email, name, password }, newPasswords);
       if ("outcome" in checked) return checked;
@@ -141,7 +156,10 @@ export function createAdding({ database, clock, passwords, newPasswords, rateLim
       const hashed = await passwords.hash(password);
       if (hashed.outcome === "busy") return hashed;
       const by = { actor: "user", ip: from.ip } as const;
-      const user = await insert(checked, { hash: hashed.hash, verified: false, by, public: true });
+      const { languages } = from;
+      const more = { hash: hashed.hash, verified: false, by, public: true, languages };
+      const user = await insert(checked, more);
+      if (user?.email !== undefined) mail.wake();
       return user === undefined ? { outcome: "registration_refused" } : { outcome: "registered", user };
     },
   };

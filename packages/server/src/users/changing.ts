@@ -6,6 +6,7 @@ import type { Sessions } from "../sessions/sessions.ts";
 import type { Database } from "../storage/database.ts";
 import { isUniqueViolation } from "../storage/statement-failed.ts";
 import { actAndEnd, eventIfChanged } from "./acts.ts";
+import { deleteMailCodesOf } from "./mailing/mail-codes.sql.ts";
 import { checkEmail, checkName, checkRoles, checkUsername, emailKey, usernameKey } from "./names.ts";
 import type { NewPasswords } from "./new-passwords.ts";
 import type { Passwords } from "./password-hashing.ts";
@@ -89,6 +90,8 @@ export function createChanging(dependencies: Dependencies) {
         const [updated] = await database.batch([
           updateUser({ id, at, changes }),
           eventIfChanged({ type: "user.updated", userId: id, at, detail }, by),
+          // What went to the address of before opens nothing any more.
+          ...(changes.email === undefined ? [] : [deleteMailCodesOf(id)]),
         ]);
         if (updated?.changes !== 1) return { outcome: "unknown_user" };
       } catch (error) {

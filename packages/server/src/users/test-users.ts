@@ -55,13 +55,24 @@ export async function openUsers() {
     tickets: { issue: async () => undefined },
     settings: { secondFactor: "optional", secondFactorRoles: [] },
   });
+  const mail = { isOn: true, wake() {} };
   const announce = async () => {};
   const grants = createGrants({ reminting: createReminting({ database, clock, announce }) });
   const newPasswords = createNewPasswords({
     settings: { passwordCharactersMin: 8, siteName: "Keyturn", issuer: "http://localhost" },
     common: createCommonPasswords(),
   });
-  const dependencies = { database, clock, passwords, newPasswords, rateLimits, sessions, arrivals, grants };
+  const dependencies = {
+    database,
+    clock,
+    passwords,
+    newPasswords,
+    rateLimits,
+    sessions,
+    arrivals,
+    grants,
+    mail,
+  };
   const users = createUsers(dependencies);
   const audit = createAudit({ database });
   return {

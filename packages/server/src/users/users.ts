@@ -8,6 +8,7 @@ import type { Database } from "../storage/database.ts";
 import { createAdding } from "./adding.ts";
 import { createChanging } from "./changing.ts";
 import { createFirstPassword } from "./first-password.ts";
+import type { MailDoor } from "./mailing/queued.ts";
 import { loginKey } from "./names.ts";
 import type { NewPasswords } from "./new-passwords.ts";
 import { createPasswordChange } from "./password-change.ts";
@@ -26,6 +27,7 @@ interface Dependencies {
   readonly rateLimits: Pick<RateLimits, "consume" | "consumeAll" | "refund">;
   readonly sessions: Pick<Sessions, "start" | "endAllOfUserStatements" | "announceEnded">;
   readonly grants: Pick<Grants, "setEverywhere">;
+  readonly mail: MailDoor;
 }
 
 /** The users of this server. Every act is one transaction with its audit event inside. */
