@@ -1,9 +1,11 @@
 import { existsSync } from "node:fs";
+import { openMail } from "./app-mail.ts";
 import { openProviders } from "./app-providers.ts";
 import { createAudit } from "./audit/audit.ts";
 import { createClients } from "./clients/clients.ts";
 import { type ResolvedSettings, WrongSetting } from "./config.ts";
 import { settingNotes } from "./config-notes.ts";
+import type { Hooks } from "./hooks.ts";
 import { createProofs } from "./http/proofs.ts";
 import { createSecrets, loadMasterSecrets, type Secrets } from "./keys/secrets.ts";
 import { selectAllKeys } from "./keys/signing-keys.sql.ts";
@@ -42,6 +44,9 @@ export interface RoomsOptions {
   readonly migrate?: boolean | undefined;
   /** Told of each migration that an opening runs. */
   readonly onMigration?: ((done: { version: number; name: string }) => void) | undefined;
+  readonly hooks?: Hooks | undefined;
+  /** Where mails are printed in development. Default: the standard error stream. */
+  readonly print?: ((text: string) => void) | undefined;
 }
 
 export type Rooms = Awaited<ReturnType<typeof openRooms>>;
@@ -62,7 +67,7 @@ export async function openRooms(settings: ResolvedSettings, options: RoomsOption
     // Before any table is changed: a start without the right secret must not have upgraded the database.
     const secrets = createSecrets(await findMasterSecrets(settings, { database, pending }));
     if (pending.length > 0) await migrate(database, { onProgress: (done) => options.onMigration?.(done) });
-    return roomsOn({ settings, log, database, secrets });
+    return roomsOn({ settings, log, database, secrets }, options);
   } catch (error) {
     await database.close();
     throw error;
@@ -97,7 +102,7 @@ interface Ground {
   readonly secrets: Secrets;
 }
 
-function roomsOn({ settings, log, database, secrets }: Ground) {
+function roomsOn({ settings, log, database, secrets }: Ground, { hooks, print }: RoomsOptions) {
   const { clock } = database;
   const { issuer } = settings;
   const audit = createAudit({ database });
@@ -149,9 +154,21 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
   const signIn = createSignIn({ database, clock, passwords, arrivals, rateLimits });
   const clients = createClients({ database, clock });
   const foreign = openProviders({ settings, log, database, secrets, arrivals, rateLimits });
+  // Codes and links are made by users/mailing; until it is wired here, letters that would carry one are dropped.
+  const composeCodeLetter = async () => undefined;
+  const mail = openMail({
+    settings,
+    log,
+    database,
+    hooks,
+    print,
+    composeCodeLetter,
+    providers: foreign.providers,
+  });
   let closing: Promise<void> | undefined;
 
   async function close(): Promise<void> {
+    await mail.stop();
     await turning.drained();
     await browsing.drained();
     revocations.stop();
@@ -184,6 +201,7 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
     signIn,
     clients,
     ...foreign,
+    mail,
     formTokenKey: secrets.key("form-token"),
     /**
      * Makes the keys that are missing, opens them, and begins to follow what other processes revoke.

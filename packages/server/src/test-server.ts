@@ -114,6 +114,7 @@ export async function startTestServer(options: TestServerOptions = {}) {
   const bound = await bind({ port: 0, host: "127.0.0.1" });
   const { port } = bound;
   const lines: string[] = [];
+  const mails: string[] = [];
   const settings = {
     issuer: beside?.issuer ?? `http://${options.hostname ?? "127.0.0.1"}:${port}`,
     port,
@@ -129,7 +130,12 @@ export async function startTestServer(options: TestServerOptions = {}) {
     { logLevel: settings.logLevel ?? "debug" },
     { write: (line: string) => void lines.push(line) },
   );
-  const app = await createApp(settings, { log, clock, hooks: options.hooks });
+  const app = await createApp(settings, {
+    log,
+    clock,
+    hooks: options.hooks,
+    print: (text) => void mails.push(text),
+  });
   const running = await listen(app, bound);
   const url = `http://127.0.0.1:${port}`;
   const secrets = beside?.secrets ?? new Set<string>();
@@ -156,6 +162,8 @@ export async function startTestServer(options: TestServerOptions = {}) {
     database: place.database,
     /** Lines of the log. */
     lines,
+    /** Mails as development prints them. */
+    mails,
     /** Everything that the log must never show. */
     secrets,
     call,

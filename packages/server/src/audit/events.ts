@@ -41,6 +41,7 @@ export type AuditEventType =
   | "provider.sign_in_refused"
   | "identity.linked"
   | "identity.unlinked"
+  | "mail.failed"
   | "key.created"
   | "key.current"
   | "key.retiring"

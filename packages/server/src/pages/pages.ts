@@ -6,6 +6,7 @@ import { connectedPages } from "./connected.ts";
 import { factorPages } from "./factors.ts";
 import { firstPasswordPages } from "./first-password.ts";
 import { homePage } from "./home.ts";
+import { outboxPages } from "./outbox.ts";
 import { passwordPages } from "./password.ts";
 import { createPlaces, type PlaceOf } from "./places.ts";
 import { problemPages } from "./problems.ts";
@@ -33,7 +34,8 @@ type Parts = Needs<typeof accountPages> &
   Needs<typeof signUpPages> &
   Needs<typeof providerPages> &
   Needs<typeof firstPasswordPages> &
-  Needs<typeof connectedPages> & {
+  Needs<typeof connectedPages> &
+  Needs<typeof outboxPages> & {
     readonly placeOf: PlaceOf | undefined;
     readonly log: Log;
   };
@@ -67,6 +69,7 @@ export function createPages(given: Parts): {
       ...providerPages(parts),
       ...connectedPages(parts),
       ...firstPasswordPages(parts),
+      ...outboxPages(parts),
     ],
     assets: [stylesheet, icon, script],
     problemPage: problemPages(view),
