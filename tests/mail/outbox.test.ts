@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
-import { raw } from "sql-template-tag";
 import { insertEvent } from "../../packages/server/src/audit/audit.sql.ts";
-import type { Compose, Letter, MailKind } from "../../packages/server/src/mail/mail.ts";
+import type { Compose, Letter } from "../../packages/server/src/mail/mail.ts";
 import { insertMail, type NewMail } from "../../packages/server/src/mail/outbox.sql.ts";
 import { createOutbox, type MailFailure, pauseAfter } from "../../packages/server/src/mail/outbox.ts";
+import { failedMailEvents, mailRows } from "../../packages/server/src/mail/test-outbox.ts";
 import { createTransport, type Delivered, type Transport } from "../../packages/server/src/mail/transport.ts";
 import { createLog } from "../../packages/server/src/observability/log.ts";
 import { newId } from "../../packages/server/src/primitives/id.ts";
@@ -96,17 +96,6 @@ function mail(clock: { now(): number }, more: Partial<NewMail> = {}): NewMail {
 const queue = (place: Pick<TestDatabase, "database">, mails: readonly NewMail[]) =>
   place.database.batch(mails.map((one) => insertMail(one)));
 
-interface Row {
-  kind: MailKind;
-  tries: number;
-  next_try_at: number;
-  done_at: number | null;
-}
-const rows = ({ database }: Pick<TestDatabase, "database">) =>
-  database.all<Row>(raw("SELECT kind, tries, next_try_at, done_at FROM mails ORDER BY id"));
-const failedEvents = ({ database }: Pick<TestDatabase, "database">) =>
-  database.all(raw("SELECT id FROM audit_events WHERE type = 'mail.failed'"));
-
 test("what was queued is sent once, and the row stays for an hour so that an event is told once", async () => {
   const { clock, place } = await openPlace();
   const server = await serve();
@@ -117,10 +106,10 @@ test("what was queued is sent once, and the row stays for an hour so that an eve
   assert.equal(server.only().mail.text?.trim(), LINK);
   clock.pass(3599);
   await outbox.deletePast();
-  assert.equal((await rows(place)).length, 1);
+  assert.equal((await mailRows(place.database)).length, 1);
   clock.pass(2);
   await outbox.deletePast();
-  assert.equal((await rows(place)).length, 0);
+  assert.equal((await mailRows(place.database)).length, 0);
   assert.ok(!lines.join().includes(ADDRESS) && !lines.join().includes("kmc_"));
 });
 
@@ -144,7 +133,7 @@ test("many mails leave, a bounded number at once", async () => {
   );
   await outbox.sendDue();
   assert.equal(most, limits.mailsAtOnceMax);
-  assert.ok((await rows(place)).every(({ done_at: doneAt }) => doneAt !== null));
+  assert.ok((await mailRows(place.database)).every(({ done_at: doneAt }) => doneAt !== null));
 });
 
 test("a wake sends at once, without a look by the clock", async () => {
@@ -174,7 +163,7 @@ test("nobody to write to: the mail is done, and nothing tells it from one that w
     node.lines.filter((line) => !line.includes('"level":20')),
     [],
   );
-  const [row] = await rows(place);
+  const [row] = await mailRows(place.database);
   assert.equal(row?.done_at, clock.now());
 });
 
@@ -189,12 +178,12 @@ test("4yz: tried again after a pause that grows, until the server takes it", asy
   const pauses: number[] = [];
   for (let tries = 0; tries < 3; tries++) {
     await outbox.sendDue();
-    const [row] = await rows(place);
+    const [row] = await mailRows(place.database);
     pauses.push((row?.next_try_at ?? 0) - clock.now());
     // A moment too early nothing is tried.
     clock.pass((pauses.at(-1) ?? 0) / 1000 - 0.001);
     await outbox.sendDue();
-    assert.equal((await rows(place))[0]?.tries, tries + 1);
+    assert.equal((await mailRows(place.database))[0]?.tries, tries + 1);
     clock.pass(0.001);
   }
   await outbox.sendDue();
@@ -222,10 +211,10 @@ test("5yz of the recipient: given up at once, with an event that has the code an
   await outbox.sendDue();
   assert.deepEqual(failures, [{ userId, kind: "sign_in", code: 550, reason: "recipient" }]);
   assert.ok(!lines.join().includes(ADDRESS));
-  assert.equal((await failedEvents(place)).length, 1);
+  assert.equal((await failedMailEvents(place.database)).length, 1);
   clock.pass(3000);
   await outbox.sendDue();
-  assert.equal((await rows(place))[0]?.tries, 1);
+  assert.equal((await mailRows(place.database))[0]?.tries, 1);
 });
 
 test("a mail that is over before its next try is given up with what the server said last", async () => {
@@ -262,7 +251,7 @@ test("tries are bounded", async () => {
     clock.pass(limits.mailPauseSecondsMax * 2);
   }
   assert.equal(failures.length, 1);
-  assert.equal((await rows(place))[0]?.tries, limits.mailTriesMax);
+  assert.equal((await mailRows(place.database))[0]?.tries, limits.mailTriesMax);
 });
 
 test("a server that hangs holds up neither the others nor the end", async () => {
@@ -273,7 +262,7 @@ test("a server that hangs holds up neither the others nor the end", async () => 
   await queue(place, [mail(clock)]);
   await outbox.look();
   await outbox.stop();
-  const [row] = await rows(place);
+  const [row] = await mailRows(place.database);
   assert.equal(row?.done_at, null);
   assert.ok((row?.next_try_at ?? 0) <= clock.now() + 7000, "the next start sends it soon");
 });
@@ -295,7 +284,7 @@ test("at a stop, what is being sent ends", async () => {
   const stopped = outbox.stop();
   go.resolve(undefined);
   await stopped;
-  assert.ok((await rows(place)).every(({ done_at: doneAt }) => doneAt !== null));
+  assert.ok((await mailRows(place.database)).every(({ done_at: doneAt }) => doneAt !== null));
 });
 
 test("a server that cuts after it has the mail: sent again, with the same Message-ID", async () => {
@@ -315,7 +304,7 @@ test("a server that cuts after it has the mail: sent again, with the same Messag
   await outbox.sendDue();
   assert.equal(ids.length, 2);
   assert.equal(ids[0], ids[1]);
-  assert.notEqual((await rows(place))[0]?.done_at, null);
+  assert.notEqual((await mailRows(place.database))[0]?.done_at, null);
 });
 
 test("a node that dies between sending and saying so: another one sends again after a bound, with the same Message-ID", async () => {
@@ -364,7 +353,7 @@ test("a node that was too slow does not undo what another has done since", async
   hold.resolve();
   await first.outbox.stop();
   assert.equal(server.received.length, 1);
-  assert.equal((await failedEvents(place)).length, 0, "no event of a failure that was none");
+  assert.equal((await failedMailEvents(place.database)).length, 0, "no event of a failure that was none");
 });
 
 test("two nodes on one outbox send each mail once", async () => {

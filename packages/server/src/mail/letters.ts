@@ -23,8 +23,6 @@ interface Draft {
   readonly doubt: string;
 }
 
-export type Letters = ReturnType<typeof createLetters>;
-
 const factNames = ["device", "ip", "factor", "provider", "left", "by", "email"] as const;
 
 /** The one template of every mail, as text and as HTML. */

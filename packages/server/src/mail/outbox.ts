@@ -25,8 +25,6 @@ export interface MailFailure {
   readonly reason: string;
 }
 
-export type Outbox = ReturnType<typeof createOutbox>;
-
 interface Dependencies {
   readonly database: Database;
   readonly clock: Clock;

@@ -49,8 +49,6 @@ const WORTH_SENDING_MS = 24 * HOUR;
 /** What is done in one act bears about the same time. */
 const ONE_ACT_MS = 10_000;
 
-export type Notices = ReturnType<typeof createNotices>;
-
 interface Dependencies {
   readonly database: Database;
   readonly clock: Clock;
@@ -122,24 +120,32 @@ export function createNotices(dependencies: Dependencies) {
     }
   }
 
+  async function look(): Promise<void> {
+    const now = clock.now();
+    if (!isOn) return skip(now);
+    round ??= await begin(now);
+    for (let looks = 0; looks < limits.noticeLooksMax; looks++) {
+      const page = { after: round.cursor, types, rows: limits.noticesPerLookMax };
+      const rows = await database.all<TellableRow>(selectTellable(page));
+      await judge(rows);
+      const last = rows.at(-1);
+      if (rows.length < limits.noticesPerLookMax || last === undefined) {
+        await end(round);
+        round = undefined;
+        return;
+      }
+      round.cursor = idFromBytes(last.id);
+    }
+  }
+
+  /** One look at a time. */
+  let looking: Promise<void> = Promise.resolve();
+
   return {
     /** One bounded piece of reading; it comes round again. */
-    async tell(): Promise<void> {
-      const now = clock.now();
-      if (!isOn) return skip(now);
-      round ??= await begin(now);
-      for (let looks = 0; looks < limits.noticeLooksMax; looks++) {
-        const page = { after: round.cursor, types, rows: limits.noticesPerLookMax };
-        const rows = await database.all<TellableRow>(selectTellable(page));
-        await judge(rows);
-        const last = rows.at(-1);
-        if (rows.length < limits.noticesPerLookMax || last === undefined) {
-          await end(round);
-          round = undefined;
-          return;
-        }
-        round.cursor = idFromBytes(last.id);
-      }
+    tell(): Promise<void> {
+      looking = looking.catch(() => undefined).then(look);
+      return looking;
     },
   };
 }
