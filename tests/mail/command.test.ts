@@ -19,12 +19,16 @@ async function serve(options: MailServerOptions = {}) {
   return server;
 }
 
-function place(settings: object) {
+function place(settings: object, hooks = "") {
   const folder = mkdtempSync(path.join(tmpdir(), "keyturn-mail-"));
   closing.push(() => rmSync(folder, { recursive: true, force: true }));
-  const config = path.join(folder, "keyturn.config.json");
+  const config = path.join(folder, `keyturn.config.${hooks === "" ? "json" : "ts"}`);
   const data = path.join(folder, "data");
-  writeFileSync(config, JSON.stringify({ issuer: "https://login.example.com", data, ...settings }));
+  const written = JSON.stringify({ issuer: "https://login.example.com", data, ...settings });
+  writeFileSync(
+    config,
+    hooks === "" ? written : `export default ${written};\nexport const hooks = ${hooks};\n`,
+  );
   return { data, run: (...args: string[]) => runCommand([...args, "--config", config]) };
 }
 
@@ -77,6 +81,29 @@ test("mail test: without a mail server it says so; in development the mail is pr
   assert.match(development.stderr, /│ To: you@example\.com/);
   assert.match(development.stdout, /http:\/\/localhost:3000\/outbox/);
   assert.equal(readdirSync(path.join(data, "outbox")).length, 1);
+});
+
+test("the hook mailTexts gives words; wrong ones stop the start with a line that names them", async () => {
+  const server = await serve();
+  const words = `{ mailTexts: () => ({ en: { "test.subject": "Hello from {site}" } }) }`;
+  const ran = await place({ mail: server.url }, words).run("mail", "test", "you@example.com");
+  assert.equal(ran.exitCode, 0, ran.stderr);
+  assert.equal(server.only().mail.subject, "Hello from Keyturn");
+  const wrong: [string, RegExp][] = [
+    ["{ mailTexts: {} }", /The hook mailTexts takes a function/],
+    ["{ mailTexts: () => { throw new Error('no file'); } }", /The hook mailTexts throws: no file/],
+    ["{ mailTexts: async () => ({}) }", /The hook mailTexts must give an object of languages/],
+    [`{ mailTexts: () => ({ en: { "test.subject": "{secret}" } }) }`, /en: test\.subject with \{secret\}/],
+  ];
+  for (const [hooks, expected] of wrong) {
+    const { exitCode, stderr } = await place({ mail: server.url }, hooks).run(
+      "mail",
+      "test",
+      "you@example.com",
+    );
+    assert.equal(exitCode, 2);
+    assert.match(stderr, expected);
+  }
 });
 
 test("doctor: says what becomes of mails", async () => {

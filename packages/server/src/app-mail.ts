@@ -1,5 +1,5 @@
 import { insertEvent } from "./audit/audit.sql.ts";
-import type { ResolvedSettings } from "./config.ts";
+import { type ResolvedSettings, WrongSetting } from "./config.ts";
 import type { Hooks } from "./hooks.ts";
 import { createLetters } from "./mail/letters.ts";
 import { type Compose, type MailKind, type NoticeLetter, noticeLetters } from "./mail/mail.ts";
@@ -30,7 +30,7 @@ const nowhere: Transport = {
 /** What mails are written with and leave by; it needs no database. */
 export function openPost({ settings, hooks, print = onTerminal }: Post) {
   const mode = mailMode(settings);
-  const languages = mailTextsWith(hooks?.mailTexts?.() ?? {}, settings.mailLanguage);
+  const languages = mailTextsWith(givenTexts(hooks), settings.mailLanguage);
   const folder = createOutboxFolder({ data: settings.data, print });
   const { mail: server } = settings;
   const transport =
@@ -40,6 +40,16 @@ export function openPost({ settings, hooks, print = onTerminal }: Post) {
         ? folder.transport
         : nowhere;
   return { mode, languages, folder, transport };
+}
+
+function givenTexts(hooks: Hooks | undefined): unknown {
+  if (hooks?.mailTexts === undefined) return {};
+  try {
+    return hooks.mailTexts();
+  } catch (error) {
+    const reason = String(error instanceof Error ? error.message : error).split("\n")[0];
+    throw new WrongSetting(`The hook mailTexts throws: ${reason}`);
+  }
 }
 
 interface Ground extends Post {

@@ -13,7 +13,8 @@ const LANGUAGE = /^[a-z]{2,3}(-[A-Z]{2})?$/;
  */
 export function mailTextsWith(input: unknown, defaultLanguage: string): ReadonlyMap<string, MailTexts> {
   const languages = new Map(Object.entries(own));
-  if (!isRecord(input)) throw wrong("must give an object of languages, as in { fr: { … } }");
+  if (!isRecord(input) || input instanceof Promise)
+    throw wrong("must give an object of languages, as in { fr: { … } }");
   const given = Object.entries(input);
   if (given.length > limits.mailLanguagesMax)
     throw wrong(`gives more than ${limits.mailLanguagesMax} languages`);
