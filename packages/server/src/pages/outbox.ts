@@ -95,8 +95,10 @@ function isOfThisMachine({ ip, header }: PageRequest): boolean {
   return URL.canParse(host) && isLoopback(new URL(host).hostname);
 }
 
-const timeOf = (at: number): Html =>
-  html`<time datetime="${new Date(at).toISOString()}">${new Date(at).toISOString().slice(0, 19).replace("T", " ")} UTC</time>`;
+function timeOf(at: number): Html {
+  const iso = new Date(at).toISOString();
+  return html`<time datetime="${iso}">${words.time(iso)}</time>`;
+}
 
 /** Addresses that stand on a line by themselves: only our own templates write those. */
 function linksIn(text: string): string[] {

@@ -5,9 +5,8 @@ export const outboxTexts = {
     "Nothing leaves this machine: what would be mailed is kept here, the newest first. Only this machine sees this page.",
   none: "No mail yet.",
   to: "To",
-  at: "At",
+  time: (iso: string) => `${iso.slice(0, 19).replace("T", " ")} UTC`,
   back: "All mails",
   asHtml: "Show the HTML by itself",
   links: "Links in it",
-  gone: "There is no such mail.",
 };

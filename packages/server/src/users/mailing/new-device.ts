@@ -32,10 +32,12 @@ export async function newDevice(
     selectSessions({ userId, before: id, rows: limits.sessionsComparedMax }),
   );
   if (before.length === 0) return undefined;
-  const isKnown = before.some(
-    ({ ip, user_agent: userAgent }) =>
-      addressBlock(ip ?? undefined) === block ||
-      (userAgent !== null && deviceOf(userAgent, softwareOf) === device),
+  const isKnownPlace = before.some(({ ip }) => addressBlock(ip ?? undefined) === block);
+  if (isKnownPlace) return undefined;
+  // Most sessions of somebody are of few browsers, and reading what one calls itself is dear.
+  const known = new Set(before.map(({ user_agent: userAgent }) => userAgent));
+  const isKnown = [...known].some(
+    (userAgent) => userAgent !== null && deviceOf(userAgent, softwareOf) === device,
   );
   return isKnown ? undefined : { device, ip: session.ip };
 }
