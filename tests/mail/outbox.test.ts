@@ -4,7 +4,7 @@ import { insertEvent } from "../../packages/server/src/audit/audit.sql.ts";
 import type { Compose, Letter } from "../../packages/server/src/mail/mail.ts";
 import { insertMail, type NewMail } from "../../packages/server/src/mail/outbox.sql.ts";
 import { createOutbox, type MailFailure, pauseAfter } from "../../packages/server/src/mail/outbox.ts";
-import { failedMailEvents, mailRows } from "../../packages/server/src/mail/test-outbox.ts";
+import { failedMailEvents, mailRows, spoilFirstMail } from "../../packages/server/src/mail/test-outbox.ts";
 import { createTransport, type Delivered, type Transport } from "../../packages/server/src/mail/transport.ts";
 import { createLog } from "../../packages/server/src/observability/log.ts";
 import { newId } from "../../packages/server/src/primitives/id.ts";
@@ -376,6 +376,16 @@ test("two nodes on one outbox send each mail once", async () => {
   await Promise.all(nodes.map(({ outbox }) => outbox.sendDue()));
   assert.equal(server.received.length, 60);
   assert.equal(new Set(server.received.map((one) => one.mail.messageId)).size, 60);
+});
+
+test("a row that cannot be read keeps no other mail back", async () => {
+  const { clock, place } = await openPlace();
+  const server = await serve();
+  const { outbox } = openNode({ clock, place, transport: transportTo(server) });
+  await queue(place, [mail(clock), mail(clock), mail(clock)]);
+  await spoilFirstMail(place.database);
+  await outbox.sendDue();
+  assert.equal(server.received.length, 2);
 });
 
 test("what is too large to be a letter of ours is not sent", async () => {

@@ -103,9 +103,11 @@ export function createOutbox(dependencies: Dependencies) {
     await settle(mail, await transport.deliver(message, ending.signal));
   }
 
-  function begin(mail: ClaimedMail): void {
-    const { kind } = mail;
-    const work = send(mail)
+  function begin(row: MailRow): void {
+    const { kind } = row;
+    // A row that cannot be read must not keep others from being sent.
+    const work = Promise.resolve()
+      .then(() => send(mailFrom(row)))
       // The claim runs out by itself and the mail is tried again.
       .catch((error) => log.error({ err: error, kind }, "A mail could not be dealt with; it is tried again"))
       .finally(() => {
@@ -126,7 +128,7 @@ export function createOutbox(dependencies: Dependencies) {
     if (due.length === 0) return;
     const until = now + limits.mailClaimMilliseconds;
     const results = await database.batch(due.map((row) => claimMail(row, until)));
-    for (const { rows } of results) for (const row of rows) begin(mailFrom(row as unknown as MailRow));
+    for (const { rows } of results) for (const row of rows) begin(row as unknown as MailRow);
   }
 
   /** One look at a time; who asks meanwhile is answered by another one. */

@@ -1,5 +1,5 @@
 import { raw } from "sql-template-tag";
-import type { Reader } from "../storage/database.ts";
+import type { Database, Reader } from "../storage/database.ts";
 import type { MailKind } from "./mail.ts";
 
 interface Row {
@@ -15,3 +15,9 @@ export const mailRows = (database: Reader) =>
 
 export const failedMailEvents = (database: Reader) =>
   database.all(raw("SELECT id FROM audit_events WHERE type = 'mail.failed'"));
+
+/** As a damaged disk or a stranger's hand would. */
+export const spoilFirstMail = (database: Database) =>
+  database.batch([
+    raw("UPDATE mails SET detail = '{' WHERE id = (SELECT id FROM mails ORDER BY id LIMIT 1)"),
+  ]);
