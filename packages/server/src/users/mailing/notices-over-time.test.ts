@@ -43,12 +43,14 @@ test("a first start on an old database does not tell of years", async () => {
 test("a server that was down for an hour tells what happened meanwhile, and no longer what is a day old", async () => {
   const house = await open();
   await allTold(house);
+  await house.server.stop();
   house.clock.pass(HOUR);
   await happens(house, "totp.added");
   house.clock.pass(HOUR);
   const restarted = await startTestServer({ clock: house.clock, beside: house.server });
   closing.push(restarted.close);
   assert.deepEqual(await kindsTold({ ...house, server: restarted }), ["factor_added"]);
+  await restarted.stop();
   await happens(house, "totp.removed");
   house.clock.pass(25 * HOUR);
   const late = await startTestServer({ clock: house.clock, beside: house.server });
@@ -103,6 +105,7 @@ test("securityMails off: nobody is told, not even when it is on again", async ()
   const house = await open({ settings: { securityMails: "off" } });
   await happens(house, "totp.added");
   assert.deepEqual(await kindsTold(house), []);
+  await house.server.stop();
   const on = await startTestServer({ clock: house.clock, beside: house.server });
   closing.push(on.close);
   assert.deepEqual(await kindsTold({ ...house, server: on }), []);
