@@ -43,7 +43,7 @@ export function outboxPages({ view, mail }: Parts): Page[] {
         const mails = await folder.list();
         const rows = mails.map(
           ({ id, to, subject, at }) => html`<li><div>
-<h3><a href="${view.url(`/outbox/${id}`)}">${subject}</a></h3>
+<p><a href="${view.url(`/outbox/${id}`)}">${subject}</a></p>
 <p class="muted">${words.to} ${to} · ${timeOf(at)}</p>
 </div></li>`,
         );
