@@ -15,7 +15,7 @@ const text = async (page: Page) => (await page.locator("main").textContent())?.r
 const press = (page: Page, name: string) => page.getByRole("button", { name, exact: true }).click();
 
 async function openServer(t: TestContext) {
-  const server = await openBareServer(t);
+  const server = await openBareServer(t, { holdsMail: true });
   server.secrets.add(NEW);
   await server.addUser("alice", { email: "alice@example.com", emailVerified: true });
   const { database, secrets, app } = server;

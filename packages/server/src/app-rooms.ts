@@ -1,14 +1,17 @@
 import { existsSync } from "node:fs";
+import { openMail } from "./app-mail.ts";
 import { openProviders } from "./app-providers.ts";
 import { createAudit } from "./audit/audit.ts";
 import { createClients } from "./clients/clients.ts";
 import { type ResolvedSettings, WrongSetting } from "./config.ts";
 import { settingNotes } from "./config-notes.ts";
+import type { Hooks } from "./hooks.ts";
 import { createBreachLookups } from "./http/breach-lookups.ts";
 import { createProofs } from "./http/proofs.ts";
 import { createSecrets, loadMasterSecrets, type Secrets } from "./keys/secrets.ts";
 import { selectAllKeys } from "./keys/signing-keys.sql.ts";
 import { createSigningKeys } from "./keys/signing-keys.ts";
+import { mailMode } from "./mail/mode.ts";
 import type { Log } from "./observability/log.ts";
 import type { Clock } from "./primitives/clock.ts";
 import { createRateLimits } from "./rate-limits/rate-limits.ts";
@@ -46,6 +49,11 @@ export interface RoomsOptions {
   readonly migrate?: boolean | undefined;
   /** Told of each migration that an opening runs. */
   readonly onMigration?: ((done: { version: number; name: string }) => void) | undefined;
+  readonly hooks?: Hooks | undefined;
+  /** Where mails are printed in development. Default: the standard error stream. */
+  readonly print?: ((text: string) => void) | undefined;
+  /** True: mails stay in the outbox. For tests that take them out themselves. */
+  readonly holdsMail?: boolean | undefined;
 }
 
 export type Rooms = Awaited<ReturnType<typeof openRooms>>;
@@ -66,7 +74,7 @@ export async function openRooms(settings: ResolvedSettings, options: RoomsOption
     // Before any table is changed: a start without the right secret must not have upgraded the database.
     const secrets = createSecrets(await findMasterSecrets(settings, { database, pending }));
     if (pending.length > 0) await migrate(database, { onProgress: (done) => options.onMigration?.(done) });
-    return roomsOn({ settings, log, database, secrets });
+    return roomsOn({ settings, log, database, secrets }, options);
   } catch (error) {
     await database.close();
     throw error;
@@ -101,7 +109,7 @@ interface Ground {
   readonly secrets: Secrets;
 }
 
-function roomsOn({ settings, log, database, secrets }: Ground) {
+function roomsOn({ settings, log, database, secrets }: Ground, { hooks, print, holdsMail }: RoomsOptions) {
   const { clock } = database;
   const { issuer } = settings;
   const audit = createAudit({ database });
@@ -134,15 +142,24 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
   const reminting = createReminting({ database, clock, announce: onEnded });
   const roles = createRoles({ database, reminting });
   const grants = createGrants({ reminting });
-  // Sends nothing yet: letters wait in the outbox.
-  const mail = { isOn: true, wake() {} };
+  // Who sends needs what is built below; until then nothing is asked for.
+  const mailDoor = { isOn: mailMode(settings) !== "off", wake: () => {} };
   const breachLookups = createBreachLookups({ settings, clock, log });
   const newPasswords = createNewPasswords({
     settings,
     common: createCommonPasswords(),
     isBreached: breachLookups.isBreached,
   });
-  const users = createUsers({ database, clock, passwords, newPasswords, sessions, rateLimits, grants, mail });
+  const users = createUsers({
+    database,
+    clock,
+    passwords,
+    newPasswords,
+    sessions,
+    rateLimits,
+    grants,
+    mail: mailDoor,
+  });
   const importing = createImporting({ database, clock });
   const challengeKey = secrets.key("passkey-challenge");
   const factors = createFactors({
@@ -169,13 +186,25 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
     newPasswords,
     sessions,
     arrivals,
-    mail,
+    mail: mailDoor,
   });
   const clients = createClients({ database, clock });
-  const foreign = openProviders({ settings, log, database, secrets, arrivals, rateLimits, mail });
+  const foreign = openProviders({ settings, log, database, secrets, arrivals, rateLimits, mail: mailDoor });
+  const mail = openMail({
+    settings,
+    log,
+    database,
+    hooks,
+    print,
+    holdsMail,
+    composeCodeLetter: mailing.composeCodeLetter,
+    providers: foreign.providers,
+  });
+  mailDoor.wake = mail.wake;
   let closing: Promise<void> | undefined;
 
   async function close(): Promise<void> {
+    await mail.stop();
     await turning.drained();
     await browsing.drained();
     revocations.stop();
@@ -210,6 +239,7 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
     mailing,
     clients,
     ...foreign,
+    mail,
     formTokenKey: secrets.key("form-token"),
     /**
      * Makes the keys that are missing, opens them, and begins to follow what other processes revoke.

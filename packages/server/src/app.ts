@@ -35,7 +35,7 @@ import { createRouter } from "./routes.ts";
 import { createSessionReader } from "./session-reader.ts";
 import { version } from "./version.ts";
 
-export type AppOptions = Partial<RoomsOptions> & { readonly hooks?: Hooks | undefined };
+export type AppOptions = Partial<RoomsOptions>;
 
 export type App = Awaited<ReturnType<typeof createApp>>;
 
@@ -46,7 +46,7 @@ export type App = Awaited<ReturnType<typeof createApp>>;
 export async function createApp(input: SettingsInput, options: AppOptions = {}) {
   const settings = parseSettings(input);
   const hooks = parseHooks(options.hooks);
-  const rooms = await openRooms(settings, { ...options, log: options.log ?? createLog(settings) });
+  const rooms = await openRooms(settings, { ...options, hooks, log: options.log ?? createLog(settings) });
   try {
     await rooms.start();
     return { ...rooms, ...openDoors(rooms, hooks) };
@@ -129,6 +129,7 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
       { name: "signing-keys", everySeconds: 5, run: () => signingKeys.tick() },
       { name: "providers", everySeconds: 5, run: () => rooms.providers.refresh() },
       { name: "provider-attempts", everySeconds: 600, run: () => rooms.providerAttempts.deletePast() },
+      ...rooms.mail.jobs,
       deleteExpiredJob({ ...rooms, clock, auditDays: settings.auditDays }),
     ],
     log,

@@ -185,6 +185,31 @@ export const settingNotes: Readonly<Record<SettingName, SettingNotes>> = {
     variable: "KEYTURN_SITE_NAME",
     takes: "a text of 1 to 60 characters",
   },
+  mail: {
+    about:
+      "The mail server that takes our mails, RFC 6409. `smtps` is TLS from the start (port 465); `smtp` turns to TLS by STARTTLS (port 587), which is required unless the host is this machine. Without it: on a loopback issuer mails are printed and kept in the development outbox; on any other issuer nothing is mailed.",
+    variable: "KEYTURN_MAIL",
+    takes:
+      "smtps://USER:PASSWORD@HOST or smtp://USER:PASSWORD@HOST:PORT, special characters as %XX; user and password may be left out together",
+    secret: true,
+  },
+  mailFrom: {
+    about: "The address that mails come from. Default: no-reply at the issuer's host.",
+    variable: "KEYTURN_MAIL_FROM",
+    takes: "one e-mail address, without a name",
+  },
+  mailLanguage: {
+    about:
+      "The language of mails to people whose browser has not asked for one that there is, and of all that no browser has asked for.",
+    variable: "KEYTURN_MAIL_LANGUAGE",
+    takes: "en, de, or a language that the hook mailTexts adds",
+  },
+  securityMails: {
+    about:
+      "Whether people are told by mail what happened to their account: a new device, a changed password, a factor or provider that came or went, a stolen token.",
+    variable: "KEYTURN_SECURITY_MAILS",
+    takes: "on or off",
+  },
   logLevel: {
     about: "What is written to the log.",
     variable: "KEYTURN_LOG_LEVEL",

@@ -7,7 +7,7 @@ export const NEW_PASSWORD = "another horse battery";
 /** A server whose outbox the test empties, and a clock that the test moves. */
 export async function startMailServer(options: TestServerOptions = {}) {
   const clock = stoppedClock();
-  const server = await startTestServer({ clock, ...options });
+  const server = await startTestServer({ clock, holdsMail: true, ...options });
   const { secrets, database } = server;
   secrets.add(NEW_PASSWORD);
   const letters = testLetters({ database, compose: server.app.mailing.composeCodeLetter, secrets });

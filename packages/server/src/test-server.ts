@@ -73,6 +73,8 @@ export interface TestServerOptions {
   readonly hooks?: Hooks;
   /** The host of the issuer. Default: 127.0.0.1; passkeys are of a name, so those need localhost. */
   readonly hostname?: string;
+  /** Mails wait in the outbox, for a test that takes them out. */
+  readonly holdsMail?: boolean;
   /** A second node on the rows and the secret of the first one. */
   readonly beside?: Pick<Place, "place" | "data" | "issuer" | "secrets">;
 }
@@ -115,6 +117,7 @@ export async function startTestServer(options: TestServerOptions = {}) {
   const bound = await bind({ port: 0, host: "127.0.0.1" });
   const { port } = bound;
   const lines: string[] = [];
+  const mails: string[] = [];
   const settings = {
     issuer: beside?.issuer ?? `http://${options.hostname ?? "127.0.0.1"}:${port}`,
     port,
@@ -130,7 +133,13 @@ export async function startTestServer(options: TestServerOptions = {}) {
     { logLevel: settings.logLevel ?? "debug" },
     { write: (line: string) => void lines.push(line) },
   );
-  const app = await createApp(settings, { log, clock, hooks: options.hooks });
+  const app = await createApp(settings, {
+    log,
+    clock,
+    hooks: options.hooks,
+    print: (text) => void mails.push(text),
+    holdsMail: options.holdsMail,
+  });
   const running = await listen(app, bound);
   const url = `http://127.0.0.1:${port}`;
   const secrets = beside?.secrets ?? new Set<string>();
@@ -157,6 +166,8 @@ export async function startTestServer(options: TestServerOptions = {}) {
     database: place.database,
     /** Lines of the log. */
     lines,
+    /** Mails as development prints them. */
+    mails,
     /** Everything that the log must never show. */
     secrets,
     call,

@@ -19,7 +19,7 @@ let server: TestServer;
 let users = 0;
 
 before(async () => {
-  server = await startTestServer({ clock });
+  server = await startTestServer({ clock, holdsMail: true });
 });
 after(() => server.close());
 

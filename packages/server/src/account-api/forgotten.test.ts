@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
+import { limits } from "../primitives/limits.ts";
 import { type MailServer, NEW_PASSWORD, PASSWORD, startMailServer, statementsOf } from "../test-mail.ts";
 import { assertRefusal, exchange, type Reply } from "../test-server.ts";
 import { addTotp } from "../users/factors/test-factors.ts";
@@ -274,7 +275,7 @@ describe("asking for a letter", () => {
       },
     });
     const [queued] = await mail.letters.waiting();
-    assert.equal(queued?.languages?.length, 200);
+    assert.equal(queued?.languages?.length, limits.acceptLanguageCharactersMax);
     const body = JSON.stringify({ email });
     const raw = await exchange(
       mail.server.port,

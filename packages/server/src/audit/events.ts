@@ -46,6 +46,7 @@ export type AuditEventType =
   | "email.changed"
   | "email.released"
   | "email.verified"
+  | "mail.failed"
   | "key.created"
   | "key.current"
   | "key.retiring"

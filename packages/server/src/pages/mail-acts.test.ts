@@ -333,7 +333,9 @@ test("secrets that are none, cut, of another kind or much too long open a page t
 });
 
 test("an issuer with a path: links lead below it, and cookies are those that no other host can plant", async (t) => {
-  const below = await startMailServer({ settings: { issuer: "https://example.com/auth" } });
+  const below = await startMailServer({
+    settings: { issuer: "https://example.com/auth", mail: "smtp://127.0.0.1:1" },
+  });
   t.after(() => below.server.close());
   await below.addConfirmed("alice");
   await below.forget("alice@example.com");

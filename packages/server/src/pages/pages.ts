@@ -12,6 +12,7 @@ import { homePage } from "./home.ts";
 import { createMailCookies } from "./mail-cookies.ts";
 import { onlyWithMail } from "./mail-parts.ts";
 import { mailSignInPages } from "./mail-sign-in.ts";
+import { outboxPages } from "./outbox.ts";
 import { passwordPages } from "./password.ts";
 import { createPlaces, type PlaceOf } from "./places.ts";
 import { problemPages } from "./problems.ts";
@@ -43,7 +44,8 @@ type Parts = Needs<typeof accountPages> &
   Needs<typeof forgottenPages> &
   Needs<typeof mailSignInPages> &
   Needs<typeof confirmAddressPages> &
-  Needs<typeof addressPages> & {
+  Needs<typeof addressPages> &
+  Needs<typeof outboxPages> & {
     readonly placeOf: PlaceOf | undefined;
     readonly log: Log;
   };
@@ -84,6 +86,7 @@ export function createPages(given: Parts): {
         ...confirmAddressPages(parts),
         ...addressPages(parts),
       ]),
+      ...outboxPages(parts),
     ],
     assets: [stylesheet, icon, script],
     problemPage: problemPages(view),

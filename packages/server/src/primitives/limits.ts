@@ -127,8 +127,32 @@ export const limits = {
   mailCodeDigits: 6,
   /** After this it is of no use to be told what happened. */
   addressNoticeHours: 72,
-  /** `Accept-Language`, as far as it is kept with a mail. */
-  languagesCharactersMax: 200,
+  /** Mail: the setting, what is under way at once, how often and how long it is tried, how large a letter may be. */
+  mailServerCharactersMax: 1000,
+  mailsAtOnceMax: 5,
+  mailTriesMax: 20,
+  mailSendMillisecondsMax: 60_000,
+  /** A mail that a node has taken comes back after this, when the node is gone: more than any sending takes. */
+  mailClaimMilliseconds: 180_000,
+  mailPauseSecondsMax: 1800,
+  mailBytesMax: 64 * 1024,
+  mailFactCharactersMax: 120,
+  mailTextCharactersMax: 1000,
+  mailLanguagesMax: 50,
+  acceptLanguageCharactersMax: 500,
+  /** At a stop, what is being sent may end within this. */
+  mailDrainMilliseconds: 10_000,
+  /** Mails that the development outbox keeps. */
+  outboxMailsMax: 100,
+  /** Events that are judged in one look at the audit log, and looks in one run. */
+  noticesPerLookMax: 200,
+  noticeLooksMax: 25,
+  /** Events that a node remembers to have judged. */
+  noticesRememberedMax: 20_000,
+  /** Notices of one kind to one person in an hour. */
+  noticesPerHourMax: 3,
+  /** Earlier sessions that a new one is compared with. */
+  sessionsComparedMax: 200,
   /** The clock difference that verifiers are assumed to tolerate. */
   clockToleranceSecondsMax: 300,
 } as const;

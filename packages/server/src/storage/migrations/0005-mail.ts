@@ -16,6 +16,7 @@ CREATE TABLE mails (
   expires_at BIGINT NOT NULL,
   done_at BIGINT
 );
+CREATE INDEX mails_by_user ON mails (user_id, kind) WHERE user_id IS NOT NULL;
 CREATE INDEX mails_by_next_try ON mails (next_try_at) WHERE done_at IS NULL;
 
 CREATE TABLE mail_position (

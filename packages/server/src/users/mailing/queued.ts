@@ -34,7 +34,7 @@ export function letterToSend(asked: {
   return {
     ...asked,
     id: newId(at),
-    languages: cleanText(languages, limits.languagesCharactersMax),
+    languages: cleanText(languages, limits.acceptLanguageCharactersMax),
     expiresAt: at + letterMinutes[kind] * 60_000,
   };
 }
