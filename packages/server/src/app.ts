@@ -1,5 +1,7 @@
 import { createGuard, type Guard } from "@keyturn/guard";
 import { createCurrentSessions } from "./account-api/current-session.ts";
+import { factorEndpoints } from "./account-api/factors.ts";
+import { identityEndpoints } from "./account-api/identities.ts";
 import { loginEndpoint } from "./account-api/login.ts";
 import { logoutEndpoint } from "./account-api/logout.ts";
 import { meEndpoint } from "./account-api/me.ts";
@@ -109,6 +111,8 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
     ...secondFactorEndpoints(parts),
     ...passkeyEndpoints(parts),
     ...stepUpEndpoints(parts),
+    ...factorEndpoints(parts),
+    ...identityEndpoints(parts),
     revocationsEndpoint(parts),
     ...serviceEndpoints({ ...parts, version, openApi, isStopping: () => isStopping }),
   ];

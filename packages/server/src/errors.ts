@@ -156,6 +156,34 @@ export const refusals = {
     sentence: "Choose a longer password: at least 8 characters, at most 1024 bytes.",
     source: "NIST SP 800-63B §3.1.1.2",
   },
+  // Managing factors and identities.
+  factor_exists: {
+    status: 409,
+    sentence: "An authenticator app is on already. Remove it first.",
+    source: "RFC 9110 §15.5.10",
+  },
+  factor_refused: {
+    status: 422,
+    sentence:
+      "That was not accepted: a code that the app does not show now, or a passkey that was not made for this. Try again.",
+    source: "RFC 9110 §15.5.21",
+  },
+  unknown_factor: { status: 404, sentence: "You have no such factor.", source: "RFC 9110 §15.5.5" },
+  unknown_identity: {
+    status: 404,
+    sentence: "You have no such account at a provider.",
+    source: "RFC 9110 §15.5.5",
+  },
+  last_way_in: {
+    status: 409,
+    sentence: "This is the only way to sign in to the account. Add another one first.",
+    source: "RFC 9110 §15.5.10",
+  },
+  password_exists: {
+    status: 409,
+    sentence: "There is a password already: POST /password changes it.",
+    source: "RFC 9110 §15.5.10",
+  },
   unknown_session: { status: 404, sentence: "You have no such session.", source: "DESIGN §6" },
   not_supported: {
     status: 501,
