@@ -7,6 +7,7 @@ import { logoutEndpoint } from "./account-api/logout.ts";
 import { meEndpoint } from "./account-api/me.ts";
 import { passkeyEndpoints } from "./account-api/passkeys.ts";
 import { passwordEndpoint } from "./account-api/password.ts";
+import { recoveryEndpoint } from "./account-api/recovery.ts";
 import { refreshEndpoint } from "./account-api/refresh.ts";
 import { registerEndpoint } from "./account-api/register.ts";
 import { revocationsEndpoint } from "./account-api/revocations.ts";
@@ -111,6 +112,7 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
     ...secondFactorEndpoints(parts),
     ...passkeyEndpoints(parts),
     ...stepUpEndpoints(parts),
+    recoveryEndpoint(parts),
     ...factorEndpoints(parts),
     ...identityEndpoints(parts),
     revocationsEndpoint(parts),

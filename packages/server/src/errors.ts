@@ -156,6 +156,12 @@ export const refusals = {
     sentence: "Choose a longer password: at least 8 characters, at most 1024 bytes.",
     source: "NIST SP 800-63B §3.1.1.2",
   },
+  recovery_refused: {
+    status: 401,
+    sentence:
+      "That name and that recovery code do not sign in. A code alone does where a passkey was the only way to sign in.",
+    source: "NIST SP 800-63B-4 §4.2",
+  },
   // Managing factors and identities.
   factor_exists: {
     status: 409,

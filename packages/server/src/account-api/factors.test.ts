@@ -41,7 +41,8 @@ async function beginTotp() {
   const begun = await post("/factors/totp");
   assert.equal(begun.status, 200, begun.text);
   server.secrets.add(String(begun.json.secret));
-  return { ...begun.json, code: await codeAt(String(begun.json.secret), clock.now()) };
+  const { secret, uri } = begun.json;
+  return { secret, uri, code: await codeAt(String(secret), clock.now()) };
 }
 
 /** Both factors are proven now. */

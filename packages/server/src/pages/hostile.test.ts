@@ -40,6 +40,7 @@ const acts = [
   },
   { action: "/account/factors/passkeys", on: "/account/factors", fields: { name: "theirs", passkey: "{}" } },
   { action: "/account/factors/totp", on: "/account/factors/totp", fields: { code: "000000" } },
+  { action: "/recover", on: "/recover", fields: { username: "alice", code: "0000-0000-0000-0000" } },
   { action: "/step-up", on: "/step-up", fields: { password: PASSWORD } },
 ];
 

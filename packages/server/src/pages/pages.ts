@@ -11,6 +11,7 @@ import { createPlaces, type PlaceOf } from "./places.ts";
 import { problemPages } from "./problems.ts";
 import { createBinderCookie } from "./provider-cookie.ts";
 import { providerPages } from "./providers.ts";
+import { recoverPages } from "./recover.ts";
 import { createTicketCookies, secondFactorPages } from "./second-factor.ts";
 import { signInPages } from "./sign-in.ts";
 import { signOutPages } from "./sign-out.ts";
@@ -33,7 +34,8 @@ type Parts = Needs<typeof accountPages> &
   Needs<typeof signUpPages> &
   Needs<typeof providerPages> &
   Needs<typeof firstPasswordPages> &
-  Needs<typeof connectedPages> & {
+  Needs<typeof connectedPages> &
+  Needs<typeof recoverPages> & {
     readonly placeOf: PlaceOf | undefined;
     readonly log: Log;
   };
@@ -67,6 +69,7 @@ export function createPages(given: Parts): {
       ...providerPages(parts),
       ...connectedPages(parts),
       ...firstPasswordPages(parts),
+      ...recoverPages(parts),
     ],
     assets: [stylesheet, icon, script],
     problemPage: problemPages(view),

@@ -53,6 +53,7 @@ ${postForm({ action: view.url("/sign-in"), token: request.formToken }, fields)}
 ${passkeyPart(request, returnTo)}
 ${providerButtons({ ...parts, token: request.formToken, returnTo })}
 </div>
+<p class="below"><a href="${view.url("/recover", { return_to: returnTo })}">${texts.factors.recover.link}</a></p>
 ${parts.settings.registration === "open" && html`<p class="below">${words.newHere} <a href="${view.url("/sign-up", { return_to: returnTo })}">${words.signUp}</a></p>`}`;
     return view.page({ title: words.title, body, isError: problems.size > 0, hasScript: true });
   }

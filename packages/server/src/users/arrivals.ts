@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import type { Settings } from "../config-schema.ts";
 import { limits } from "../primitives/limits.ts";
-import { MFA } from "../sessions/acr.ts";
+import { isRecovered, MFA } from "../sessions/acr.ts";
 import type { Session, SessionKind } from "../sessions/session.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import type { StartOptions } from "../sessions/starting.ts";
@@ -52,7 +52,7 @@ type ArriveOptions = Pick<StartOptions, "also" | "onlyIf" | "follows">;
 export type FactorPolicy = Pick<Settings, "secondFactor" | "secondFactorRoles">;
 
 /** Whether the operator asks a second factor of this user. */
-function mustHaveSecond(user: Pick<User, "roles">, policy: FactorPolicy): boolean {
+export function mustHaveSecond(user: Pick<User, "roles">, policy: FactorPolicy): boolean {
   switch (policy.secondFactor) {
     case "optional":
       return false;
@@ -62,6 +62,10 @@ function mustHaveSecond(user: Pick<User, "roles">, policy: FactorPolicy): boolea
       return user.roles.some((role) => policy.secondFactorRoles.includes(role));
   }
 }
+
+/** Two codes of one sheet are one factor. */
+const methodsAfter = (amr: readonly string[], methods: readonly FactorMethod[]): readonly FactorMethod[] =>
+  isRecovered(amr) ? methods.filter((method) => method !== "recovery_code") : methods;
 
 export type Arrivals = ReturnType<typeof createArrivals>;
 
@@ -119,7 +123,7 @@ export function createArrivals({ sessions, ownedBy, tickets, settings }: Depende
       const ticket = await tickets.issue({ userId: user.id, purpose, arrival, onlyIf, also });
       return ticket === undefined
         ? undefined
-        : { outcome: "second_factor_required", ticket, purpose, methods };
+        : { outcome: "second_factor_required", ticket, purpose, methods: methodsAfter(amr, methods) };
     },
   };
 }
