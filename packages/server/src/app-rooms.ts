@@ -27,6 +27,7 @@ import { createIdTokens } from "./tokens/id-token.ts";
 import { createRefreshTokens } from "./tokens/refresh-token.ts";
 import { createSessionCookies } from "./tokens/session-cookie.ts";
 import { createFactors } from "./users/factors/factors.ts";
+import { createHandovers } from "./users/handovers.ts";
 import { createImporting } from "./users/importing.ts";
 import { createPasswords } from "./users/password-hashing.ts";
 import { createSignIn } from "./users/sign-in.ts";
@@ -147,6 +148,7 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
   });
   const { arrivals } = factors;
   const signIn = createSignIn({ database, clock, passwords, arrivals, rateLimits });
+  const handovers = createHandovers({ database, clock, secrets, sessions, users, arrivals });
   const clients = createClients({ database, clock });
   const foreign = openProviders({ settings, log, database, secrets, arrivals, rateLimits });
   let closing: Promise<void> | undefined;
@@ -182,6 +184,7 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
     arrivals,
     factors,
     signIn,
+    handovers,
     clients,
     ...foreign,
     formTokenKey: secrets.key("form-token"),

@@ -1,6 +1,7 @@
 import { createGuard, type Guard } from "@keyturn/guard";
 import { createCurrentSessions } from "./account-api/current-session.ts";
 import { factorEndpoints } from "./account-api/factors.ts";
+import { handoverEndpoint } from "./account-api/handover.ts";
 import { identityEndpoints } from "./account-api/identities.ts";
 import { loginEndpoint } from "./account-api/login.ts";
 import { logoutEndpoint } from "./account-api/logout.ts";
@@ -113,6 +114,7 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
     ...passkeyEndpoints(parts),
     ...stepUpEndpoints(parts),
     recoveryEndpoint(parts),
+    handoverEndpoint(parts),
     ...factorEndpoints(parts),
     ...identityEndpoints(parts),
     revocationsEndpoint(parts),

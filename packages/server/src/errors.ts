@@ -162,6 +162,12 @@ export const refusals = {
       "That name and that recovery code do not sign in. A code alone does where a passkey was the only way to sign in.",
     source: "NIST SP 800-63B-4 §4.2",
   },
+  invalid_handover: {
+    status: 401,
+    sentence:
+      "This way back from signing in is over: it was used, took too long, or began in another browser. Begin it anew.",
+    source: "RFC 6749 §5.2",
+  },
   // Managing factors and identities.
   factor_exists: {
     status: 409,

@@ -164,6 +164,7 @@ function provocations(): Provoked {
     registration_closed: "account-api/register.test.ts: needs a setting",
     registration_refused: "account-api/register.test.ts: needs a user",
     weak_password: () => server.call("/register", { json: { username: "carol", password: "short" } }),
+    invalid_handover: () => server.call("/login/handover", { json: { code: "x", verifier: "x".repeat(43) } }),
     recovery_refused: () => server.call("/login/recovery", { json: { username: "nobody", code: "x" } }),
     factor_exists: "account-api/factors.test.ts: needs a factor",
     factor_refused: "account-api/factors.test.ts: needs a session",

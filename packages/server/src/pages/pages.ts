@@ -12,6 +12,7 @@ import { problemPages } from "./problems.ts";
 import { createBinderCookie } from "./provider-cookie.ts";
 import { providerPages } from "./providers.ts";
 import { recoverPages } from "./recover.ts";
+import { returnPages } from "./return.ts";
 import { createTicketCookies, secondFactorPages } from "./second-factor.ts";
 import { signInPages } from "./sign-in.ts";
 import { signOutPages } from "./sign-out.ts";
@@ -35,7 +36,8 @@ type Parts = Needs<typeof accountPages> &
   Needs<typeof providerPages> &
   Needs<typeof firstPasswordPages> &
   Needs<typeof connectedPages> &
-  Needs<typeof recoverPages> & {
+  Needs<typeof recoverPages> &
+  Needs<typeof returnPages> & {
     readonly placeOf: PlaceOf | undefined;
     readonly log: Log;
   };
@@ -70,6 +72,7 @@ export function createPages(given: Parts): {
       ...connectedPages(parts),
       ...firstPasswordPages(parts),
       ...recoverPages(parts),
+      ...returnPages(parts),
     ],
     assets: [stylesheet, icon, script],
     problemPage: problemPages(view),

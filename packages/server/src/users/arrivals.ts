@@ -19,6 +19,8 @@ export interface Arrival {
   readonly replaces?: Session | undefined;
   /** RFC 7638: the key that the session's refresh token is bound to. */
   readonly keyThumbprint?: string | undefined;
+  /** When it was proven, where that was before now. Milliseconds since 1970. */
+  readonly provenAt?: number | undefined;
   /** Where the request comes from. Without it the limits by address cannot hold. */
   readonly ip?: string | undefined;
   readonly userAgent?: string | undefined;
@@ -84,7 +86,7 @@ export function createArrivals({ sessions, ownedBy, tickets, settings }: Depende
     { amr, ...arrival }: ArrivedHow,
     options: ArriveOptions = {},
   ): Promise<SignedInArrival | undefined> {
-    const { clientId, kind = "app", replaces, keyThumbprint, ip } = arrival;
+    const { clientId, kind = "app", replaces, keyThumbprint, provenAt, ip } = arrival;
     const session = {
       userId: user.id,
       clientId,
@@ -95,6 +97,7 @@ export function createArrivals({ sessions, ownedBy, tickets, settings }: Depende
       ip: ip !== undefined && isIP(ip) !== 0 ? ip : undefined,
       userAgent: cleanText(arrival.userAgent, limits.userAgentCharactersMax),
       keyThumbprint,
+      provenAt,
     };
     const started = await sessions.start(session, { ...options, replaces });
     return started && { outcome: "signed_in", user, ...started };
