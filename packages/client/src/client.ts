@@ -1,19 +1,18 @@
 import { createAccessKeeper } from "./access.ts";
 import { createApiFetch } from "./api-fetch.ts";
 import { type ClientEvents, createEvents } from "./events.ts";
+import type { AddedPasskey, NewConnection, NewPasskey, Proof, Provider, SignInOptions, Ways } from "./how.ts";
 import { createIssuer } from "./issuer.ts";
 import { KeyturnError } from "./keyturn-error.ts";
 import type { Mode, SignOutOptions } from "./mode.ts";
 import { onDemand } from "./on-demand.ts";
 import { type ClientOptions, readOptions } from "./options.ts";
-import type { AddedPasskey, NewPasskey } from "./passkeys.ts";
 import { createPresence } from "./presence.ts";
 import { createProofs } from "./proofs.ts";
 import { type Fetch, findRuntime, type Runtime } from "./runtime.ts";
 import type { Session } from "./session.ts";
 import { createTokenMode } from "./token-mode.ts";
 import { tools } from "./tools.ts";
-import type { NewConnection, Proof, Provider, SignInOptions, Ways } from "./ways.ts";
 
 export interface Client {
   /**

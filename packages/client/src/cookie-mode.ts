@@ -1,10 +1,11 @@
 import type { Access } from "./access.ts";
+import type { Door } from "./door.ts";
 import type { KeyturnError } from "./keyturn-error.ts";
 import type { Mode, ModeParts, SignOutOptions } from "./mode.ts";
 import type { Json } from "./replies.ts";
 import { readSession } from "./session.ts";
 import type { TabMessage } from "./tabs.ts";
-import { createWays, type Door } from "./ways.ts";
+import { createWays } from "./ways.ts";
 
 /** A 401 is asked for again, this often and after such a pause: another tab may just have got a new cookie. */
 const asksMax = 3;

@@ -1,4 +1,4 @@
-import type { SecondStep } from "./second-step.ts";
+import type { SecondStep } from "./how.ts";
 
 export interface KeyturnErrorDetails {
   readonly status?: number | undefined;

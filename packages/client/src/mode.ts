@@ -1,9 +1,9 @@
 import type { Access, AccessKeeper } from "./access.ts";
+import type { Ways } from "./how.ts";
 import type { Issuer } from "./issuer.ts";
 import type { Presence } from "./presence.ts";
 import type { Session } from "./session.ts";
 import type { Tools } from "./tools.ts";
-import type { Ways } from "./ways.ts";
 import type { World } from "./world.ts";
 
 export interface SignOutOptions {

@@ -1,19 +1,9 @@
 import { askForPasskey, canOffer } from "./credentials.ts";
+import type { Door } from "./door.ts";
+import type { AddedPasskey, NewPasskey, PasskeySignIn, Proof } from "./how.ts";
 import type { Json } from "./replies.ts";
 import type { Fetch } from "./runtime.ts";
 import type { Session } from "./session.ts";
-import type { Door, PasskeySignIn, Proof } from "./ways.ts";
-
-export interface NewPasskey {
-  /** The server's own host, or one below it, is where the page has to be. */
-  readonly passkey: { readonly name?: string };
-  readonly signal?: AbortSignal;
-}
-
-export interface AddedPasskey {
-  /** With the first factor: shown to their owner this once. */
-  readonly recoveryCodes: readonly string[] | undefined;
-}
 
 /** The server forgets a challenge after five minutes; an offer is made anew before. */
 const offerMs = 240_000;
@@ -49,6 +39,7 @@ export function createPasskeyWays({ parts, ask, enter, proven }: Door) {
   async function offered(signal: AbortSignal | undefined): Promise<object> {
     if (!(await canOffer())) throw new KeyturnError("no_passkey", "This browser cannot offer passkeys");
     for (;;) {
+      signal?.throwIfAborted();
       const over = new AbortController();
       const stop = () => over.abort();
       signal?.addEventListener("abort", stop);

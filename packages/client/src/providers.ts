@@ -1,14 +1,7 @@
-import type { AddedPasskey } from "./passkeys.ts";
+import type { Door } from "./door.ts";
+import type { AddedPasskey, NewConnection, Provider, ProviderSignIn } from "./how.ts";
 import type { Json } from "./replies.ts";
 import type { Session } from "./session.ts";
-import type { Door, NewConnection, Provider } from "./ways.ts";
-
-export interface ProviderSignIn {
-  /** The provider's id, as in `providers()`. */
-  readonly provider: string;
-  /** Default: this page. Of the issuer's origin, or one of the server's `allowedOrigins`. */
-  readonly returnTo?: string;
-}
 
 interface Page {
   readonly location?: { readonly href: string; assign(url: string): void };

@@ -1,33 +1,7 @@
+import type { Door, Entered } from "./door.ts";
+import type { SecondStep } from "./how.ts";
 import type { Json } from "./replies.ts";
-import type { Session } from "./session.ts";
 import type { SessionKeys } from "./session-keys.ts";
-import type { Door, Entered } from "./ways.ts";
-
-export type SecondStepMethod = "totp" | "recovery_code" | "passkey";
-
-/** How a sign-in goes on that wants a second factor. It knows its ticket and shows it to nobody. */
-export interface SecondStep {
-  /** By what: of who has a second factor. Empty where one has to be set up first. */
-  readonly methods: readonly SecondStepMethod[];
-  /** Whether the operator asks a second factor of who has none: then `enrol` and `confirm` are the way. */
-  readonly mustEnrol: boolean;
-  /**
-   * Six digits of the authenticator app, or a recovery code.
-   *
-   * @throws KeyturnError `wrong_code` (ask again), `invalid_ticket` (begin anew), `too_many_attempts`.
-   */
-  code(code: string): Promise<Session>;
-  /**
-   * A passkey of the user's.
-   *
-   * @throws KeyturnError `no_passkey` when the browser gave none, `wrong_code`, `invalid_ticket`.
-   */
-  passkey(options?: { readonly signal?: AbortSignal }): Promise<Session>;
-  /** The secret of an authenticator app, the same at every call: base 32, and as the address for a QR code. */
-  enrol(): Promise<{ readonly secret: string; readonly uri: string }>;
-  /** Switches the app on by its first code, and signs in. The recovery codes are shown to their owner this once. */
-  confirm(code: string): Promise<{ readonly session: Session; readonly recoveryCodes: readonly string[] }>;
-}
 
 export type SecondStepDoor = Pick<Door, "ask" | "enter" | "parts">;
 

@@ -1,11 +1,13 @@
 import type { StoredCredentials } from "./credential-storage.ts";
+import type { Door } from "./door.ts";
+import type { Ways } from "./how.ts";
 import type { ModeParts } from "./mode.ts";
 import type { Json, TokenReply } from "./replies.ts";
 import { readSession } from "./session.ts";
 import { makeKeys, type SessionKeys } from "./session-keys.ts";
 import type { Tabs } from "./tabs.ts";
 import type { Vault } from "./vault.ts";
-import { createWays, type Door, type Ways } from "./ways.ts";
+import { createWays } from "./ways.ts";
 
 /** Signing in and out in token mode. Loaded when somebody does: a page sees it once in many visits. */
 export interface Signing extends Ways {
