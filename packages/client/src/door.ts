@@ -22,7 +22,8 @@ export interface Door {
   enter(path: string, json: Json, keys?: SessionKeys): Promise<Entered>;
   /** The session of who is here has been proven again. */
   proven(reply: AccessReply, sinceMs: number): Promise<void>;
-  /** Leads to a provider, by a path of Keyturn's that asks first. Token mode: `keys` of the session that is to be. */
+  /** What a page that has left for a provider comes back to: a code, or the cookie. */
   readonly leaving: "code" | "cookie";
+  /** Of a session that is to be. */
   newKeys(): Promise<SessionKeys>;
 }

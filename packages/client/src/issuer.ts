@@ -65,7 +65,7 @@ function refusal({ status, headers }: Response, body: Json): KeyturnError {
   // RFC 9110 §10.2.3 has a date too; to understand it takes a clock that is right.
   const seconds = Number.parseInt(headers.get("retry-after") ?? "", 10);
   // The server's sentence, unless something in it looks like a token.
-  const isSafe = typeof text === "string" && !/krt_|eyJ/.test(text);
+  const isSafe = typeof text === "string" && !/k[rt]t_|eyJ/.test(text);
   const message = isSafe ? text.slice(0, messageCharactersMax) : `Keyturn answered ${status}`;
   // What speaks in other words is a proxy, a portal, somebody else's error page.
   return new KeyturnError(word(error) ?? "unavailable", message, {

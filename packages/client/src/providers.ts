@@ -14,6 +14,8 @@ interface Page {
 const page = globalThis as unknown as Page;
 /** The page is on its way to another: nothing comes after this. */
 const never = new Promise<never>(() => {});
+/** What the server leads on to; of a longer address it would forget where it led from. */
+const backCharactersMax = 2000;
 const none = { id: "", username: "", roles: [] };
 
 /** RFC 7515 §2 */
@@ -45,6 +47,9 @@ export function createProviderWays({ parts, ask, enter, leaving, newKeys }: Door
     if (!location) throw new KeyturnError("not_supported", "Only a page can be led to a provider");
     const to = new URL(returnTo ?? location.href, location.href).href;
     const back = `${base}/sign-in/return?${new URLSearchParams({ to, ...more })}`;
+    if (back.length > backCharactersMax) {
+      throw new KeyturnError("invalid_request", "The address to come back to is too long");
+    }
     location.assign(`${issuer}${path}${path.includes("?") ? "&" : "?"}return_to=${encodeURIComponent(back)}`);
     return never;
   }

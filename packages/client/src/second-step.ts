@@ -10,6 +10,7 @@ export function addSecondStep(
   error: object,
   { door, body, keys }: { door: SecondStepDoor; body: Json; keys: SessionKeys },
 ): void {
+  if (typeof body.ticket !== "string") return;
   Object.defineProperty(error, "secondStep", { value: createSecondStep(door, body, keys) });
 }
 
