@@ -120,7 +120,10 @@ test("an old session is no sign-in: who sits there now is asked first", async ()
 test("where a second factor came to be meanwhile, a code of one factor is worth a ticket", async () => {
   const code = codeIn(await (await signedIn()).open(asked()));
   const totp = await addTotp(server, user);
-  const reply = await take(code);
+  const replies = await Promise.all(Array.from({ length: 5 }, () => take(code)));
+  const [reply, ...others] = replies.sort((a) => (a.json.error === "second_factor_required" ? -1 : 1));
+  assert.ok(reply);
+  for (const other of others) assertRefusal(other, refusal);
   assert.equal(reply.json.error, "second_factor_required");
   server.secrets.add(String(reply.json.ticket));
   clock.pass(30);

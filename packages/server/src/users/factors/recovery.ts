@@ -90,11 +90,12 @@ export function createRecovery(dependencies: Dependencies) {
     // By what was typed and not by the user found: a limit must not tell whose name it is.
     const typed = loginKey(username) ?? { field: "username", key: "" };
     const account = `${typed.field} ${typed.key}`;
+    const address = addressBlock(ip);
     const buckets: Bucket[] = [
-      { rule: rateRules.recoveryFromAddress, subject: `${account} ${addressBlock(ip) ?? "none"}` },
-      { rule: rateRules.recoveryOfAddress, subject: addressBlock(ip) ?? "none" },
+      { rule: rateRules.recoveryFromAddress, subject: `${account} ${address ?? "none"}` },
       { rule: rateRules.recovery, subject: account },
     ];
+    if (address !== undefined) buckets.push({ rule: rateRules.recoveryOfAddress, subject: address });
     const limit = await rateLimits.consumeAll(buckets);
     if (!limit.allowed) {
       await auditLimited(limit.bucket, ip);
