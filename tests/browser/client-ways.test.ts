@@ -5,7 +5,7 @@ import { createSite } from "../../examples/spa/site.ts";
 import { addTotp } from "../../packages/server/src/users/factors/test-factors.ts";
 import { CLIENT, openPort, startForeignProvider } from "../providers/foreign-provider.ts";
 import { bareTabAnswer, bareTabPath, bareTabUrl, call, signIn, username } from "./bare-tab.ts";
-import { networkErrors, useBrowser, type Visit } from "./browser.ts";
+import { accessibilityProblems, networkErrors, useBrowser, type Visit } from "./browser.ts";
 import { closeAfter } from "./closing.ts";
 import { alice, openBareServer, openHouse } from "./house.ts";
 import { startWire } from "./wire.ts";
@@ -239,6 +239,8 @@ test("cookie mode: an app elsewhere is led to a provider and back, and who is si
   await page.evaluate(() => window.keyturn.signOut());
   await signIn(page, { ...alice, username: "pia" });
   await page.evaluate(() => void window.keyturn.addSignIn({ provider: "corp" }));
+  await page.getByRole("button", { name: "Connect Corp" }).waitFor();
+  assert.deepEqual(await accessibilityProblems(page), []);
   await press(page, "Connect Corp");
   await page.waitForURL((url) => url.origin === origin);
   await page.locator('html:not([data-ready="no"])').waitFor();

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import type { Page } from "playwright-core";
 import { runCommand } from "../../packages/server/src/cli/test-command.ts";
 import { CLIENT, openPort, startForeignProvider } from "../providers/foreign-provider.ts";
-import { networkErrors, useBrowser } from "./browser.ts";
+import { accessibilityProblems, networkErrors, overflowsSideways, useBrowser } from "./browser.ts";
 import { closeAfter } from "./closing.ts";
 import { openBareServer } from "./house.ts";
 
@@ -15,6 +15,11 @@ import { openBareServer } from "./house.ts";
  */
 
 const browser = useBrowser();
+async function look(page: Page, what: string): Promise<void> {
+  assert.deepEqual(await accessibilityProblems(page), [], what);
+  assert.ok(!(await overflowsSideways(page)), what);
+}
+
 const press = (page: Page, name: string) => page.getByRole("button", { name, exact: true }).click();
 
 test("a person signs up by a provider, adds a passkey, removes the provider, loses the passkey, comes back by a recovery code, and an operator reads it", async (t) => {
@@ -82,10 +87,15 @@ test("a person signs up by a provider, adds a passkey, removes the provider, los
   await page.goto(`${url}/sign-in`);
   await page.getByRole("link", { name: "Lost your passkey?" }).click();
   await page.getByLabel("Username or e-mail address").fill("nora");
+  await page.getByLabel("Recovery code").fill("0000-0000-0000-0000");
+  await press(page, "Sign in");
+  await page.getByRole("alert").waitFor();
+  await look(page, "a code that is none");
   await page.getByLabel("Recovery code").fill(codes[3] ?? "");
   await press(page, "Sign in");
   await page.waitForURL(`${url}/account`);
   await page.getByRole("heading", { name: "Get a new way to sign in now" }).waitFor();
+  await look(page, "the account of who came back");
   await page.getByRole("link", { name: "Set a password" }).first().click();
   const password = "a password at last";
   server.secrets.add(password);
@@ -115,6 +125,7 @@ test("a person signs up by a provider, adds a passkey, removes the provider, los
     "session.started hwk user mfa",
     "session.ended replaced",
     "identity.unlinked corp",
+    "sign_in.failed recovery_code",
     "session.started otp",
     "recovery_code.used",
     "password.changed",

@@ -106,6 +106,6 @@ ${postForm({ action: view.url("/recover"), token: request.formToken }, fields)}
 export function recoveredPart(view: View, session: { readonly amr: readonly string[] }): Html | undefined {
   if (!isRecovered(session.amr)) return undefined;
   const words = texts.factors.recover;
-  return html`<div class="notice bad"><h2>${words.nextTitle}</h2><p>${words.next}</p>
-<p class="actions"><a class="button" href="${view.url("/account/factors")}">${words.addPasskey}</a><a class="button quiet" href="${view.url("/account/password/first")}">${words.setPassword}</a></p></div>`;
+  return html`<div class="notice bad"><h2>${words.nextTitle}</h2><p>${words.next}</p></div>
+<p class="actions"><a class="button" href="${view.url("/account/factors")}">${words.addPasskey}</a><a class="button quiet" href="${view.url("/account/password/first")}">${words.setPassword}</a></p>`;
 }
