@@ -86,7 +86,7 @@ export function createPasskeyWays({ parts, ask, enter, proven }: Door) {
     },
 
     async add({ passkey: { name }, signal }: NewPasskey, fetch: Fetch): Promise<AddedPasskey> {
-      const { options } = await call(fetch, "/factors/passkeys/challenge", {});
+      const { options } = await call(fetch, "/factors/challenge", {});
       const passkey = await askForPasskey(tools, { options, act: "create", signal });
       const { recoveryCodes } = await call(fetch, "/factors/passkeys", { passkey, ...(name && { name }) });
       return { recoveryCodes: recoveryCodes as string[] | undefined };

@@ -78,7 +78,7 @@ const acts = (id: string = newId(0)): [string, Call][] => [
   ["/factors/totp", { json: {} }],
   ["/factors/totp/confirm", { json: { code: "000000" } }],
   ["/factors/totp", { method: "DELETE" }],
-  ["/factors/passkeys/challenge", { method: "POST" }],
+  ["/factors/challenge", { method: "POST" }],
   ["/factors/passkeys", { json: { passkey: someAnswer } }],
   [`/factors/passkeys/${id}`, { json: { name: "new" } }],
   [`/factors/passkeys/${id}`, { method: "DELETE" }],
@@ -162,7 +162,7 @@ describe("an authenticator app", () => {
 describe("passkeys", () => {
   const create = async (name?: string) => {
     const authenticator = createTestAuthenticator({ issuer: server.issuer });
-    const { json } = await call("/factors/passkeys/challenge", { method: "POST" });
+    const { json } = await call("/factors/challenge", { method: "POST" });
     const passkey = authenticator.create({ challenge: (json.options as Asked).challenge });
     return { authenticator, passkey, reply: await post("/factors/passkeys", { passkey, name }) };
   };

@@ -155,7 +155,7 @@ export function factorEndpoints({ factors, users }: Dependencies): Endpoint[] {
     },
     {
       ...post,
-      path: "/factors/passkeys/challenge",
+      path: "/factors/challenge",
       summary: "What to ask navigator.credentials.create for",
       success: { status: 200, about: `Good for ${limits.challengeMinutesMax} minutes`, schema: optionsReply },
       refusals: ["step_up_required"],

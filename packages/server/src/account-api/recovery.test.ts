@@ -150,7 +150,7 @@ test("who came back sets a password and a new passkey and removes the lost one; 
   const { passkeys } = (await browser.call("/factors")).json as { passkeys: { id: string }[] };
   const lost = `/factors/passkeys/${passkeys[0]?.id}`;
   assertRefusal(await browser.call(lost, { method: "DELETE" }), { status: 409, error: "last_way_in" });
-  const { json } = await browser.call("/factors/passkeys/challenge", { method: "POST" });
+  const { json } = await browser.call("/factors/challenge", { method: "POST" });
   const found = createTestAuthenticator({ issuer: server.issuer });
   const passkey = found.create({ challenge: (json.options as Asked).challenge });
   assert.equal((await browser.call("/factors/passkeys", { json: { passkey } })).status, 201);
