@@ -32,6 +32,7 @@ import { createRefreshTokens } from "./tokens/refresh-token.ts";
 import { createSessionCookies } from "./tokens/session-cookie.ts";
 import { createCommonPasswords } from "./users/common-passwords.ts";
 import { createFactors } from "./users/factors/factors.ts";
+import { createHandovers } from "./users/handovers.ts";
 import { createImporting } from "./users/importing.ts";
 import { createMailing } from "./users/mailing/mailing.ts";
 import { createNewPasswords } from "./users/new-passwords.ts";
@@ -188,6 +189,7 @@ function roomsOn({ settings, log, database, secrets }: Ground, { hooks, print, h
     arrivals,
     mail: mailDoor,
   });
+  const handovers = createHandovers({ database, clock, secrets, sessions, users, arrivals });
   const clients = createClients({ database, clock });
   const foreign = openProviders({ settings, log, database, secrets, arrivals, rateLimits, mail: mailDoor });
   const mail = openMail({
@@ -237,6 +239,7 @@ function roomsOn({ settings, log, database, secrets }: Ground, { hooks, print, h
     factors,
     signIn,
     mailing,
+    handovers,
     clients,
     ...foreign,
     mail,

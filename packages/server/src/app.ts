@@ -1,13 +1,17 @@
 import { createGuard, type Guard } from "@keyturn/guard";
 import { createCurrentSessions } from "./account-api/current-session.ts";
 import { emailEndpoints } from "./account-api/email.ts";
+import { factorEndpoints } from "./account-api/factors.ts";
 import { forgottenEndpoints } from "./account-api/forgotten.ts";
+import { handoverEndpoint } from "./account-api/handover.ts";
+import { identityEndpoints } from "./account-api/identities.ts";
 import { loginEndpoint } from "./account-api/login.ts";
 import { logoutEndpoint } from "./account-api/logout.ts";
 import { mailLoginEndpoints } from "./account-api/mail-login.ts";
 import { meEndpoint } from "./account-api/me.ts";
 import { passkeyEndpoints } from "./account-api/passkeys.ts";
 import { passwordEndpoint } from "./account-api/password.ts";
+import { recoveryEndpoint } from "./account-api/recovery.ts";
 import { refreshEndpoint } from "./account-api/refresh.ts";
 import { registerEndpoint } from "./account-api/register.ts";
 import { revocationsEndpoint } from "./account-api/revocations.ts";
@@ -118,6 +122,10 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
     ...emailEndpoints(parts),
     ...forgottenEndpoints(parts),
     ...mailLoginEndpoints(parts),
+    recoveryEndpoint(parts),
+    handoverEndpoint(parts),
+    ...factorEndpoints(parts),
+    ...identityEndpoints(parts),
     revocationsEndpoint(parts),
     ...serviceEndpoints({ ...parts, version, openApi, isStopping: () => isStopping }),
   ];

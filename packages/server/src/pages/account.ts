@@ -12,6 +12,7 @@ import { deviceList } from "./device-list.ts";
 import { deviceNames } from "./device-names.ts";
 import { noticeOf } from "./form-parts.ts";
 import type { createPlaces } from "./places.ts";
+import { recoveredPart } from "./recover.ts";
 import { eventList } from "./security-events.ts";
 import { type NoticeCode, texts } from "./texts.ts";
 import { type Html, html, type View } from "./view.ts";
@@ -115,6 +116,7 @@ ${avatar(person.user)}
 <div><h1>${words.title}</h1>${whoIs(person.user)}</div>
 </div>
 ${noticeOf(request.query.notice)}
+${recoveredPart(view, person.session)}
 <section aria-labelledby="devices"><h2 id="devices">${words.devices}</h2><p class="about">${words.devicesAbout}</p>
 ${devices}</section>
 ${addressSection(request, parts)}

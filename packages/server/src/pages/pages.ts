@@ -18,6 +18,8 @@ import { createPlaces, type PlaceOf } from "./places.ts";
 import { problemPages } from "./problems.ts";
 import { createBinderCookie } from "./provider-cookie.ts";
 import { providerPages } from "./providers.ts";
+import { recoverPages } from "./recover.ts";
+import { returnPages } from "./return.ts";
 import { createTicketCookies, secondFactorPages } from "./second-factor.ts";
 import { signInPages } from "./sign-in.ts";
 import { signOutPages } from "./sign-out.ts";
@@ -45,7 +47,9 @@ type Parts = Needs<typeof accountPages> &
   Needs<typeof mailSignInPages> &
   Needs<typeof confirmAddressPages> &
   Needs<typeof addressPages> &
-  Needs<typeof outboxPages> & {
+  Needs<typeof outboxPages> &
+  Needs<typeof recoverPages> &
+  Needs<typeof returnPages> & {
     readonly placeOf: PlaceOf | undefined;
     readonly log: Log;
   };
@@ -87,6 +91,8 @@ export function createPages(given: Parts): {
         ...addressPages(parts),
       ]),
       ...outboxPages(parts),
+      ...recoverPages(parts),
+      ...returnPages(parts),
     ],
     assets: [stylesheet, icon, script],
     problemPage: problemPages(view),

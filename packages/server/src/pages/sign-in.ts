@@ -56,6 +56,7 @@ ${passkeyPart(request, returnTo)}
 ${providerButtons({ ...parts, token: request.formToken, returnTo })}
 </div>
 ${mailPart(returnTo)}
+<p class="below"><a href="${view.url("/recover", { return_to: returnTo })}">${texts.factors.recover.link}</a></p>
 ${parts.settings.registration === "open" && html`<p class="below">${words.newHere} <a href="${view.url("/sign-up", { return_to: returnTo })}">${words.signUp}</a></p>`}`;
     return view.page({ title: words.title, body, isError: problems.size > 0, hasScript: true });
   }

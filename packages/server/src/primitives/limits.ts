@@ -95,6 +95,10 @@ export const limits = {
   allowedOriginsMax: 100,
   /** How long somebody may take at a provider, and then to prove the account that they had before. */
   providerAttemptSeconds: 600,
+  /** An app's code for who has signed in on the pages: how long it lives, and how old that sign-in may be. */
+  handoverCodeSeconds: 60,
+  handoverSignInSecondsMax: 300,
+  handoverCodeCharactersMax: 1000,
   providersMax: 50,
   identitiesPerUserMax: 20,
   /** What a provider calls somebody: OpenID Connect Core §2, `sub` "MUST NOT exceed 255 ASCII characters". */

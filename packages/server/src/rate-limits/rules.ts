@@ -23,6 +23,10 @@ export const rateRules = {
   secondFactorFromAddress: { name: "second-factor-address", burst: 10, seconds: 60 },
   /** Codes of one account from everywhere: 720 guesses a day at three codes in a million. Passkeys do not count. */
   secondFactor: { name: "second-factor-account", burst: 30, seconds: 120 },
+  /** The same for a recovery code that is typed with a name and nothing else; by the name, whoever it is of. */
+  recoveryFromAddress: { name: "recovery-address", burst: 10, seconds: 60 },
+  recoveryOfAddress: { name: "recovery-all-address", burst: 50, seconds: 30 },
+  recovery: { name: "recovery-account", burst: 30, seconds: 120 },
   registration: { name: "registration-address", burst: 20, seconds: 60 },
   /** Ways to a provider that are begun from one address: each is a row for ten minutes. */
   providerStart: { name: "provider-start-address", burst: 60, seconds: 5 },

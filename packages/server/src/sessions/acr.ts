@@ -9,6 +9,12 @@ export const acrValues = {
   two: "urn:keyturn:2fa",
 } as const;
 
+/** How whoever came back by a recovery code alone has proven who they are. */
+export const RECOVERY_AMR: readonly string[] = ["otp"];
+
+/** Whether a session began so: no other way to sign in has a code as its only proof. */
+export const isRecovered = (amr: readonly string[]): boolean => amr.join(" ") === RECOVERY_AMR.join(" ");
+
 export type Acr = (typeof acrValues)[keyof typeof acrValues];
 
 /** RFC 8176 §2, `mfa`: "Multiple-factor authentication". */

@@ -50,6 +50,8 @@ export interface NewSession {
   readonly ip?: string | undefined;
   readonly userAgent?: string | undefined;
   readonly keyThumbprint?: string | undefined;
+  /** When its user proved who they are. Milliseconds since 1970; default: now. */
+  readonly provenAt?: number | undefined;
 }
 
 export type LifeSettings = Pick<

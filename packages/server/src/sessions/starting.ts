@@ -124,7 +124,7 @@ function newRow(parts: { input: NewSession; id: Id; now: number; settings: LifeS
     ip: input.ip ?? null,
     user_agent: input.userAgent ?? null,
     dpop_thumbprint: input.keyThumbprint ?? null,
-    authenticated_at: now,
+    authenticated_at: input.provenAt ?? now,
     last_used_at: now,
     expires_at: now + lifeOf(input.kind, settings).absoluteMs,
     generation: 0,
