@@ -191,7 +191,7 @@ for (const mode of ["token", "cookie"] as const) {
       for (const code of recoveryCodes) server.secrets.add(code);
       const how = { username: signedUp.user.username, recoveryCode: recoveryCodes[0] ?? "" };
       assert.equal((await client.signIn(how)).user.username, how.username);
-      assert.deepEqual((await claims(client)).amr, ["otp"]);
+      assert.deepEqual((await claims(client)).amr, ["otp", "recovery"]);
     });
 
     test("providers are listed as on the sign-in page", async (t) => {

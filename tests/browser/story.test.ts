@@ -126,7 +126,7 @@ test("a person signs up by a provider, adds a passkey, removes the provider, los
     "session.ended replaced",
     "identity.unlinked corp",
     "sign_in.failed recovery_code",
-    "session.started otp",
+    "session.started otp recovery",
     "recovery_code.used",
     "password.changed",
     "passkey.removed",

@@ -44,8 +44,8 @@ test("NIST SP 800-63B-4 §4.2: a saved code signs in once whose only way in is a
   const { user, code } = await passkeyOnly();
   const reply = await recover(user.username, code, { device: "library" });
   assert.equal(reply.status, 200, reply.text);
-  assert.deepEqual(amrOf(reply.json.accessToken), [["otp"], "urn:keyturn:1fa"]);
-  assert.deepEqual(amrOf(reply.json.idToken), [["otp"], "urn:keyturn:1fa"]);
+  assert.deepEqual(amrOf(reply.json.accessToken), [["otp", "recovery"], "urn:keyturn:1fa"]);
+  assert.deepEqual(amrOf(reply.json.idToken), [["otp", "recovery"], "urn:keyturn:1fa"]);
   assertRefusal(await recover(user.username, code), refusal);
   const events = await server.app.audit.list({ userId: user.id });
   const used = events.find(({ type }) => type === "recovery_code.used");
@@ -127,8 +127,20 @@ test("who has an app still is asked for its code, and a second code of the same 
   clock.pass(30);
   const done = await step({ code: await totp.code(30) });
   assert.equal(done.status, 200, done.text);
-  assert.deepEqual(amrOf(done.json.accessToken), [["otp", "otp", "mfa"], "urn:keyturn:2fa"]);
+  assert.deepEqual(amrOf(done.json.accessToken), [["otp", "recovery", "otp", "mfa"], "urn:keyturn:2fa"]);
   assertRefusal(await recover(user.username, code), refusal);
+});
+
+test("a code that was mailed is no code of the sheet: after it a recovery code is the second factor", async () => {
+  const user = await server.addUser(`mailed${++count}`);
+  const { recoveryCodes } = await addPasskey(server, user);
+  for (const code of recoveryCodes) server.secrets.add(code);
+  const arrived = await server.app.arrivals.arrive(user, { clientId: "first-party", amr: ["otp"] });
+  assert.ok(arrived?.outcome === "second_factor_required");
+  assert.ok(arrived.methods.includes("recovery_code"));
+  server.secrets.add(arrived.ticket);
+  const json = { ticket: arrived.ticket, recoveryCode: recoveryCodes[0] };
+  assert.equal((await server.call("/login/second-factor", { json })).status, 200);
 });
 
 test("where the operator asks two factors of everybody, one code is not enough", async () => {

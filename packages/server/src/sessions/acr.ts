@@ -9,11 +9,16 @@ export const acrValues = {
   two: "urn:keyturn:2fa",
 } as const;
 
-/** How whoever came back by a recovery code alone has proven who they are. */
-export const RECOVERY_AMR: readonly string[] = ["otp"];
+const RECOVERY = "recovery";
 
-/** Whether a session began so: no other way to sign in has a code as its only proof. */
-export const isRecovered = (amr: readonly string[]): boolean => amr.join(" ") === RECOVERY_AMR.join(" ");
+/**
+ * How whoever came back by a recovery code alone has proven who they are. RFC 8176 has no word for it, and leaves room
+ * for others; a code that was mailed is an `otp` too, and is none.
+ */
+export const RECOVERY_AMR: readonly string[] = ["otp", RECOVERY];
+
+/** Whether a session, or a sign-in that waits, began so. */
+export const isRecovered = (amr: readonly string[]): boolean => amr.includes(RECOVERY);
 
 export type Acr = (typeof acrValues)[keyof typeof acrValues];
 
