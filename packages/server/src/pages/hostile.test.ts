@@ -49,7 +49,8 @@ const acts = [
 
 type Act = (typeof acts)[number];
 /** Those of who is signed in. */
-const ofAccount = acts.filter(({ action }) => !["/sign-in", "/sign-up", "/recover"].includes(action));
+const ofAnyone = ["/sign-in", "/sign-up", "/forgotten", "/sign-in/mail", "/recover"];
+const ofAccount = acts.filter(({ action }) => !ofAnyone.includes(action));
 
 async function victim(): Promise<TestBrowser> {
   const browser = testBrowser(server);
