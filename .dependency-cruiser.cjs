@@ -129,6 +129,7 @@ module.exports = {
     door("sql-template-tag", npm("sql-template-tag"), `\\.sql\\.ts$|${source}storage/`),
     door("node:sqlite", "^(node:)?sqlite$", `${source}storage/sqlite[^/]*\\.ts$`),
     door("openid-client", npm("openid-client"), `${source}providers/foreign\\.ts$`),
+    door("nodemailer", npm("nodemailer"), `${source}mail/transport\\.ts$`),
     door("pg", npm("pg"), `${source}storage/postgres[^/]*\\.ts$`),
     door("jose", npm("jose"), `${source}tokens/(jwt|id-token-hint)\\.ts$`),
     forbid(

@@ -11,9 +11,17 @@ const entry = "packages/client/src/index.ts";
 /** Of the entry, with all that it imports: what a page runs in which somebody is signed in. */
 const entryBytesMax = 6000;
 /** Of each part that is loaded on demand, with what it imports. */
-const partBytesMax = 1500;
-/** By what needs them: another mode, signing in and out, a storage that keeps keys as JSON. */
-const onDemand = ["cookie-mode.ts", "json-keys.ts", "signing.ts"];
+const partBytesMax = 1800;
+/** By what needs them: another mode, signing in and out, the ways to do so, a storage that keeps keys as JSON. */
+const onDemand = [
+  "cookie-mode.ts",
+  "credentials.ts",
+  "json-keys.ts",
+  "passkeys.ts",
+  "providers.ts",
+  "second-step.ts",
+  "signing.ts",
+];
 
 interface Part {
   readonly name: string;
@@ -74,8 +82,8 @@ describe("the client in a browser", () => {
     const imported = [...parts.values()].flatMap(({ output }) =>
       output.imports.filter(({ kind }) => kind === "dynamic-import").map(({ path: name }) => parts.get(name)),
     );
-    const sources = imported.map((part) => path.basename(part?.output.entryPoint ?? ""));
-    assert.deepEqual(sources.sort(), onDemand);
+    const sources = new Set(imported.map((part) => path.basename(part?.output.entryPoint ?? "")));
+    assert.deepEqual([...sources].sort(), onDemand);
     for (const source of onDemand) assert.ok(!names(withImports("src/index.ts")).includes(source), source);
   });
 

@@ -121,7 +121,7 @@ describe("what is published", () => {
         files.filter((file) => unwanted.test(file)),
         [],
       );
-      const places = /^(?:dist\/|src\/|README\.md$|LICENSE$|package\.json$)/;
+      const places = /^(?:dist\/|lists\/|src\/|README\.md$|LICENSE$|package\.json$)/;
       assert.deepEqual(
         files.filter((file) => !places.test(file)),
         [],
@@ -187,12 +187,15 @@ describe("a project that installed the packages runs them by plain node", () => 
        await once(server, "listening");
        const json = { username: "alice", password: "correct horse battery" };
        await keyturn.users.add(json, { actor: "operator" });
+       // The list of these is a file of the package.
+       const common = { username: "bob", password: "password123" };
+       const { outcome } = await keyturn.users.add(common, { actor: "operator" });
        const headers = { "content-type": "application/json" };
        const reply = await fetch(issuer + "/login", { method: "POST", headers, body: JSON.stringify(json) });
        const { accessToken } = await reply.json();
        const guard = createGuard({ issuer, audience: issuer });
        const { ok, identity } = await guard.verify(accessToken);
-       console.log(JSON.stringify({ ok, subject: identity?.subject, protect: typeof protect }));
+       console.log(JSON.stringify({ ok, subject: identity?.subject, protect: typeof protect, outcome }));
        guard.close();
        server.close();
        server.closeAllConnections();
@@ -202,8 +205,8 @@ describe("a project that installed the packages runs them by plain node", () => 
     const port = await freePort();
     const { code, stdout, stderr } = await stage.run(script, [String(port), stage.folder()], plain(project));
     assert.equal(code, 0, stderr);
-    const { ok, subject, protect } = JSON.parse(stdout);
-    assert.deepEqual([ok, typeof subject, protect], [true, "string", "function"]);
+    const { ok, subject, protect, outcome } = JSON.parse(stdout);
+    assert.deepEqual([ok, typeof subject, protect, outcome], [true, "string", "function", "invalid"]);
   });
 
   test("every entry of the guard can be imported without the framework that it is for", async () => {

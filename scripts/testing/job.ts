@@ -50,7 +50,12 @@ export async function runJob(job: Job, options: JobOptions): Promise<JobResult> 
   const events = run({
     files: [file],
     cwd: options.root,
-    env: { ...options.environment, KEYTURN_TEST_DATABASE: job.engine ?? "sqlite" },
+    env: {
+      // Two hundred processes compile the same files: each keeps what the next would do again.
+      NODE_COMPILE_CACHE: path.join(options.root, "node_modules", ".cache", "compiled"),
+      ...options.environment,
+      KEYTURN_TEST_DATABASE: job.engine ?? "sqlite",
+    },
     execArgv: ["--conditions=keyturn-source", "--disable-warning=ExperimentalWarning"],
     signal: AbortSignal.any([options.stop, AbortSignal.timeout(options.timeoutSeconds * 1000)]),
     ...(options.titlePattern !== undefined && { testNamePatterns: options.titlePattern }),

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import type { Page } from "playwright-core";
+import { codeAt } from "../../packages/server/src/users/factors/test-factors.ts";
 import { password, startExample } from "../keyturn-process.ts";
 import { createStage } from "../stage.ts";
 import { accessibilityProblems, networkErrors, overflowsSideways, useBrowser } from "./browser.ts";
@@ -80,6 +81,39 @@ test("examples/spa: make an account, call the API, see the devices, end one, sig
   await tab.getByText("signedOut: signed_out").waitFor();
   await tab.getByRole("heading", { name: "Sign in" }).waitFor();
   assert.equal((await process.stop()).code, 0);
+});
+
+test("examples/spa: a second factor is asked for after the password, and a wrong code is told", async (t) => {
+  const { url } = await start("spa/app.ts");
+  const visit = await browser.visit(t, { expected: [networkErrors] });
+  const page = await visit.tab(url);
+  await page.getByRole("button", { name: "Use a passkey" }).waitFor();
+  await fillIn(page, "ann", "Make an account");
+  await page.getByText("Signed in as ann").waitFor();
+  // In the same browser, on the account page of the server: an authenticator app.
+  const account = await visit.context.newPage();
+  await account.goto(`${url}/auth/sign-in`);
+  await account.getByLabel("Username or e-mail address").fill("ann");
+  await account.getByLabel("Password").fill(password);
+  await account.getByRole("button", { name: "Sign in", exact: true }).click();
+  await account.waitForURL(`${url}/auth/account`);
+  await account.goto(`${url}/auth/account/factors/totp`);
+  const secret = (await account.locator(".secret").textContent())?.replaceAll(" ", "") ?? "";
+  await account.getByLabel("Code from the app").fill(await codeAt(secret, Date.now()));
+  await account.getByRole("button", { name: "Switch on" }).click();
+  const [code = ""] = await account.locator(".codes li").allTextContents();
+
+  await page.getByRole("button", { name: "Sign out", exact: true }).click();
+  await fillIn(page, "ann", "Sign in");
+  await page.getByRole("heading", { name: "One more step" }).waitFor();
+  await assertPresentable(page);
+  await page.getByLabel("Code").fill("000000");
+  await page.getByRole("button", { name: "Go on" }).click();
+  await page.getByText("The code is not right").waitFor();
+  await page.getByLabel("Code").fill(code);
+  await page.getByRole("button", { name: "Go on" }).click();
+  await page.getByText("Signed in as ann").waitFor();
+  assert.equal(await page.getByRole("heading", { name: "One more step" }).isVisible(), false);
 });
 
 test("examples/spa: the policy of the page stops what is injected", async (t) => {

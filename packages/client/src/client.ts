@@ -1,9 +1,10 @@
 import { createAccessKeeper } from "./access.ts";
 import { createApiFetch } from "./api-fetch.ts";
 import { type ClientEvents, createEvents } from "./events.ts";
+import type { AddedPasskey, NewConnection, NewPasskey, Proof, Provider, SignInOptions, Ways } from "./how.ts";
 import { createIssuer } from "./issuer.ts";
 import { KeyturnError } from "./keyturn-error.ts";
-import type { Credentials, Mode, SignOutOptions } from "./mode.ts";
+import type { Mode, SignOutOptions } from "./mode.ts";
 import { onDemand } from "./on-demand.ts";
 import { type ClientOptions, readOptions } from "./options.ts";
 import { createPresence } from "./presence.ts";
@@ -15,11 +16,36 @@ import { tools } from "./tools.ts";
 
 export interface Client {
   /**
-   * Signs in with a password. Replaces whoever was signed in, in every tab.
+   * Signs in, and replaces whoever was signed in, in every tab: with a password, a passkey, a provider (then the page
+   * is left, and nothing comes after it), or a recovery code where a passkey that is lost was the only way in.
    *
-   * @throws KeyturnError `invalid_credentials`, `too_many_attempts` (with `retryAfterSeconds`), `busy`, `unavailable`.
+   * @throws KeyturnError `invalid_credentials`, `too_many_attempts` (with `retryAfterSeconds`), `busy`, `unavailable`;
+   *   `second_factor_required` and `second_factor_enrolment_required`, whose `secondStep` leads on; `no_passkey`.
    */
-  signIn(credentials: Credentials): Promise<Session>;
+  signIn(how: SignInOptions): Promise<Session>;
+  /**
+   * For the page that a provider leads back to: signs in by what its address brings, which it takes out of there.
+   * Undefined when it brings nothing.
+   *
+   * @param address Default: the page's.
+   * @throws KeyturnError `invalid_handover` when it was not begun in this browser, took too long or was used; and as
+   *   `signIn`.
+   */
+  finishSignIn(address?: string): Promise<Session | undefined>;
+  /**
+   * Proves again who is signed in, for APIs that want a recent or a stronger proof: the next token says so.
+   *
+   * @throws KeyturnError `wrong_proof`, `too_many_attempts`, `signed_out`, `no_passkey`, `unavailable`.
+   */
+  proveAgain(proof: Proof): Promise<void>;
+  /** Whom people can sign in with besides a password. */
+  providers(): Promise<readonly Provider[]>;
+  /**
+   * Another way to sign in for who is signed in: a passkey, or in cookie mode a provider (then the page is left).
+   *
+   * @throws KeyturnError `step_up_required` when it was proven too long ago, or by one factor of two: `proveAgain`.
+   */
+  addSignIn(what: NewPasskey | NewConnection): Promise<AddedPasskey>;
   /**
    * Ends the session, or with `everywhere` all of the user's. What is kept here goes in any case; `told` is whether
    * the server heard of it.
@@ -76,9 +102,17 @@ export function createClientWith(options: ClientOptions, internals: Partial<Runt
     return findMode();
   }
 
+  /** What is rarely needed, from the part of the client that has it. */
+  const way = (name: keyof Ways) => async (given?: unknown) =>
+    (await (await openMode()).ways())[name](given as never, apiFetch) as never;
+
   return {
-    signIn: async (credentials) => (await openMode()).signIn(credentials),
-    signOut: async (signOutOptions = {}) => (await openMode()).signOut(signOutOptions),
+    signIn: way("signIn"),
+    finishSignIn: way("finishSignIn"),
+    proveAgain: way("proveAgain"),
+    providers: way("providers"),
+    addSignIn: way("addSignIn"),
+    signOut: async (signOutOptions) => (await openMode()).signOut(signOutOptions),
     session: async () => (await openMode()).session(),
     async accessToken() {
       assertOpen();

@@ -1,8 +1,11 @@
 import type { Access } from "./access.ts";
+import type { Door } from "./door.ts";
 import type { KeyturnError } from "./keyturn-error.ts";
-import type { Credentials, Mode, ModeParts, SignOutOptions } from "./mode.ts";
-import { readSession, type Session } from "./session.ts";
+import type { Mode, ModeParts, SignOutOptions } from "./mode.ts";
+import type { Json } from "./replies.ts";
+import { readSession } from "./session.ts";
 import type { TabMessage } from "./tabs.ts";
+import { createWays } from "./ways.ts";
 
 /** A 401 is asked for again, this often and after such a pause: another tab may just have got a new cookie. */
 const asksMax = 3;
@@ -15,8 +18,8 @@ const logoutPauseMs = 1000;
 /** The session is a cookie that scripts cannot read; here are only access tokens, in memory. */
 export function createCookieMode(parts: ModeParts): Mode {
   const { settings, runtime, closed, issuer, access, presence, tools } = parts;
-  const { isOver, isRefusal, isTransient } = tools;
-  const tabs = tools.joinTabs(parts, { name: `keyturn-cookie:${settings.issuer}`, isShared: true, hear });
+  const [isOver, isRefusal, isTransient, joinTabs, readAccess, , unreachable] = tools;
+  const tabs = joinTabs(parts, { name: `keyturn-cookie:${settings.issuer}`, isShared: true, hear });
   // A cookie cannot be taken away from here: while the server has not heard of a sign-out, it is told again.
   let leaving: SignOutOptions | undefined;
 
@@ -42,7 +45,7 @@ export function createCookieMode(parts: ModeParts): Mode {
         return await issuer.ask(
           { path: "/session", init: { ...withCookie, method: "GET", headers: {} } },
           (body) => {
-            const reply = tools.readAccess(body);
+            const reply = readAccess(body);
             const session = readSession(body);
             return reply && session && { reply, session };
           },
@@ -92,17 +95,45 @@ export function createCookieMode(parts: ModeParts): Mode {
       presence.refresh(fresh);
       return fresh;
     }
-    throw tools.unreachable();
+    throw unreachable();
   }
 
-  async function signIn({ username, password, device = settings.device }: Credentials): Promise<Session> {
-    const json = { username, password, mode: "cookie", ...(device !== undefined && { device }) };
-    const session = await issuer.ask({ path: "/login", json, init: withCookie }, readSession);
-    leaving = undefined;
-    tabs.tell({ type: "signedIn", sessionId: session.sessionId });
-    presence.arrive(session);
-    return session;
-  }
+  const door: Door = {
+    parts,
+    leaving: "cookie",
+    newKeys: async () => ({}),
+    ask: (path, json, read) => {
+      const init = json ? withCookie : { ...withCookie, method: "GET", headers: {} };
+      return issuer.ask({ path, ...(json && { json }), init }, read);
+    },
+    async enter(path, given) {
+      const json = { ...given, mode: "cookie" };
+      let refused: Json | undefined;
+      const request = { path, json, init: withCookie, refused: (body: Json | undefined) => (refused = body) };
+      const entered = await issuer
+        .ask(request, (body) => {
+          const session = readSession(body);
+          return session && { session, body };
+        })
+        .catch(async (error) => {
+          if (refused?.ticket)
+            (await import("./second-step.ts")).addSecondStep(error, { door, body: refused, keys: {} });
+          throw error;
+        });
+      const { session } = entered;
+      leaving = undefined;
+      tabs.tell({ type: "signedIn", sessionId: session.sessionId });
+      presence.arrive(session);
+      return entered;
+    },
+    async proven({ sessionId }) {
+      // The session goes on under a new id, and the cookie with it.
+      tabs.tell({ type: "signedIn", sessionId });
+      access.set(undefined);
+      await access.get();
+    },
+  };
+  const ways = createWays(door);
 
   async function tellServer(options: SignOutOptions): Promise<boolean> {
     const json = options.everywhere ? { everywhere: true } : {};
@@ -123,8 +154,8 @@ export function createCookieMode(parts: ModeParts): Mode {
 
   return {
     renew,
-    signIn,
-    async signOut(options) {
+    ways: async () => ways,
+    async signOut(options = {}) {
       leaving = options;
       const here = presence.current();
       if (here !== undefined) {

@@ -22,6 +22,8 @@ export interface IssuerRequest {
   readonly attempt?: string | undefined;
   /** The key to prove, when the session is bound to one. */
   readonly key?: BindingKey | undefined;
+  /** Told of what a refusal says besides its code, which is in no error: it may be a secret. */
+  readonly refused?: (body: Json | undefined) => void;
   /** With `keepalive` the browser sends it to its end even when the page goes away; that is not waited for long. */
   readonly init?: RequestInit;
 }
@@ -63,7 +65,7 @@ function refusal({ status, headers }: Response, body: Json): KeyturnError {
   // RFC 9110 §10.2.3 has a date too; to understand it takes a clock that is right.
   const seconds = Number.parseInt(headers.get("retry-after") ?? "", 10);
   // The server's sentence, unless something in it looks like a token.
-  const isSafe = typeof text === "string" && !/krt_|eyJ/.test(text);
+  const isSafe = typeof text === "string" && !/k[rt]t_|eyJ/.test(text);
   const message = isSafe ? text.slice(0, messageCharactersMax) : `Keyturn answered ${status}`;
   // What speaks in other words is a proxy, a portal, somebody else's error page.
   return new KeyturnError(word(error) ?? "unavailable", message, {
@@ -109,11 +111,12 @@ export function createIssuer({ settings, runtime, closed, proofs }: World): Issu
       // Something else than Keyturn has spoken.
       throw unavailable("The answer is not Keyturn's");
     }
+    request.refused?.(body);
     const error = refusal(response, body ?? {});
     // RFC 9449 §8: the server has told the nonce that it wants.
     if (isNewNonce && /dpop/.test(error.code) && nonces < noncesMax) return ask(request, read, nonces + 1);
     throw error;
   }
 
-  return { ask: (request, read) => ask(request, read) };
+  return { ask };
 }

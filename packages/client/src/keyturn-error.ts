@@ -1,3 +1,5 @@
+import type { SecondStep } from "./how.ts";
+
 export interface KeyturnErrorDetails {
   readonly status?: number | undefined;
   readonly reason?: string | undefined;
@@ -25,11 +27,13 @@ export class KeyturnError extends Error {
   declare readonly reason: string | undefined;
   /** How long the server asks to wait. */
   declare readonly retryAfterSeconds: number | undefined;
+  /** How the sign-in goes on that was answered with `second_factor_required` or `…_enrolment_required`. */
+  declare readonly secondStep?: SecondStep;
 
   constructor(code: string, message: string, details: KeyturnErrorDetails = {}) {
-    const { status, reason, retryAfterSeconds, cause } = details;
+    const { cause, ...rest } = details;
     super(message, { cause });
-    Object.assign(this, { code, status, reason, retryAfterSeconds });
+    Object.assign(this, { code }, rest);
   }
 }
 

@@ -1,17 +1,10 @@
 import type { Access, AccessKeeper } from "./access.ts";
+import type { Ways } from "./how.ts";
 import type { Issuer } from "./issuer.ts";
 import type { Presence } from "./presence.ts";
 import type { Session } from "./session.ts";
 import type { Tools } from "./tools.ts";
 import type { World } from "./world.ts";
-
-export interface Credentials {
-  /** The username or the e-mail address. */
-  readonly username: string;
-  readonly password: string;
-  /** What the device list calls this device; default: the option of that name. */
-  readonly device?: string;
-}
 
 export interface SignOutOptions {
   /** End all sessions of the user, on every device. */
@@ -22,8 +15,9 @@ export interface SignOutOptions {
 export interface Mode {
   /** One attempt to get a new access token, which it also gives to the keeper. */
   renew(): Promise<Access>;
-  signIn(credentials: Credentials): Promise<Session>;
-  signOut(options: SignOutOptions): Promise<{ readonly told: boolean }>;
+  /** What is rarely needed. Loaded at the first use. */
+  ways(): Promise<Ways>;
+  signOut(options?: SignOutOptions): Promise<{ readonly told: boolean }>;
   session(): Promise<Session | undefined>;
 }
 

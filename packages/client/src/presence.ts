@@ -22,12 +22,11 @@ export interface Presence {
   signedOut(): KeyturnError;
 }
 
-const overReasons = ["expired", "revoked", "reused"] as const;
-type OverReason = (typeof overReasons)[number];
+type OverReason = "expired" | "revoked" | "reused";
 
 /** The only reasons for which a client forgets what it holds: the server says that the session is over. */
 export const isOver = (reason: string | undefined): reason is OverReason =>
-  overReasons.includes(reason as OverReason);
+  /^(?:expired|revoked|reused)$/.test(reason as OverReason);
 
 /** The server has refused the refresh token, or the cookie: only a 401 does, with one of these codes. */
 export const isRefusal = (error: unknown): error is KeyturnError =>

@@ -1,15 +1,16 @@
 import type { StoredCredentials } from "./credential-storage.ts";
-import type { Credentials, ModeParts } from "./mode.ts";
-import type { TokenReply } from "./replies.ts";
-import { readSession, type Session } from "./session.ts";
+import type { Door } from "./door.ts";
+import type { Ways } from "./how.ts";
+import type { ModeParts } from "./mode.ts";
+import type { Json, TokenReply } from "./replies.ts";
+import { readSession } from "./session.ts";
 import { makeKeys, type SessionKeys } from "./session-keys.ts";
 import type { Tabs } from "./tabs.ts";
 import type { Vault } from "./vault.ts";
+import { createWays } from "./ways.ts";
 
 /** Signing in and out in token mode. Loaded when somebody does: a page sees it once in many visits. */
-export interface Signing {
-  /** @throws KeyturnError as `Issuer.ask`; nothing is changed then. */
-  signIn(credentials: Credentials): Promise<Session>;
+export interface Signing extends Ways {
   /** Ends the session; whether the server knows that it is over. */
   tellServer(record: StoredCredentials, everywhere?: boolean): Promise<boolean>;
 }
@@ -28,14 +29,19 @@ const logoutPauseMs = 1000;
 
 export function createSigning(parts: SigningParts): Signing {
   const { settings, runtime, closed, issuer, presence, tabs, vault, tools } = parts;
-  const { isOver, isRefusal, isTransient, readTokens } = tools;
+  const [isOver, isRefusal, isTransient, , , readTokens, unreachable] = tools;
   const { subtle } = runtime;
 
-  async function login({ username, password, device = settings.device }: Credentials) {
+  async function newKeys(): Promise<SessionKeys> {
     const maker = subtle && { subtle, extractable: !settings.storage.keepsKeys };
-    const { deviceKey, dpop }: SessionKeys = maker ? await makeKeys(maker, settings.dpop ?? true) : {};
-    const json = { username, password, ...(device !== undefined && { device }) };
-    return issuer.ask({ path: "/login", json, key: dpop }, (body) => {
+    return maker ? makeKeys(maker, settings.dpop ?? true) : {};
+  }
+
+  async function login(path: string, json: Json, keys: SessionKeys) {
+    const { deviceKey, dpop } = keys;
+    let refused: Json | undefined;
+    const request = { path, json, key: dpop, refused: (body: Json | undefined) => (refused = body) };
+    const reply = issuer.ask(request, (body) => {
       const reply = readTokens(body);
       const session = readSession(body);
       if (reply === undefined || session === undefined) return undefined;
@@ -46,7 +52,12 @@ export function createSigning(parts: SigningParts): Signing {
         // "Bearer" speaks of the access token only: the refresh token of a session that began with a proof is bound.
         ...(dpop && { dpop }),
       };
-      return { record, session, access: reply.access };
+      return { record, session, access: reply.access, body };
+    });
+    return reply.catch(async (error) => {
+      if (refused?.ticket)
+        (await import("./second-step.ts")).addSecondStep(error, { door, body: refused, keys });
+      throw error;
     });
   }
 
@@ -56,7 +67,7 @@ export function createSigning(parts: SigningParts): Signing {
       const old = await vault.read().catch(vault.last);
       if (await vault.replace(old?.refreshToken, record)) return old;
     }
-    throw tools.unreachable();
+    throw unreachable();
   }
 
   async function tellServer(record: StoredCredentials, everywhere = false): Promise<boolean> {
@@ -78,22 +89,34 @@ export function createSigning(parts: SigningParts): Signing {
     }
   }
 
-  return {
-    async signIn(credentials) {
+  const door: Door = {
+    parts,
+    leaving: "code",
+    newKeys,
+    ask: (path, json, read) =>
+      issuer.ask({ path, ...(json ? { json } : { init: { method: "GET", headers: {} } }) }, read),
+    async enter(path, json, given) {
       // A storage that refuses to be used says so before a password is sent.
       await parts.look().catch((error) => {
         if (!isTransient(error)) throw error;
       });
       const sinceMs = runtime.now();
-      const { record, session, access } = await login(credentials);
+      const keys = given ?? (await newKeys());
+      const { record, session, access, body } = await login(path, json, keys);
       const { sessionId } = session;
       const old = await place(record);
       tabs.tell({ type: "signedIn", sessionId, access });
       presence.arrive(session, parts.access.read(access, sinceMs, record.dpop));
       // Nobody holds that session any more; it need not stand in the list of devices.
       if (old !== undefined && old.sessionId !== sessionId) void tellServer(old);
-      return session;
+      return { session, body };
     },
-    tellServer,
+    async proven(reply, sinceMs) {
+      const key = parts.access.peek()?.key;
+      presence.refresh(parts.access.read(reply, sinceMs, key));
+      tabs.tell({ type: "refreshed", sessionId: reply.sessionId, access: reply });
+    },
   };
+
+  return { ...createWays(door), tellServer };
 }

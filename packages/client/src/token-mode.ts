@@ -122,7 +122,7 @@ export function createTokenMode(parts: ModeParts): Mode {
     });
   }
 
-  async function signOut({ everywhere }: SignOutOptions): Promise<{ told: boolean }> {
+  async function signOut({ everywhere }: SignOutOptions = {}): Promise<{ told: boolean }> {
     for (let looks = 0; looks < looksMax; looks++) {
       const record = await vault.read().catch(vault.last);
       presence.see(record);
@@ -138,7 +138,7 @@ export function createTokenMode(parts: ModeParts): Mode {
 
   return {
     renew,
-    signIn: async (credentials) => (await findSigning()).signIn(credentials),
+    ways: findSigning,
     signOut,
     async session() {
       await look();

@@ -10,6 +10,7 @@ import type { RateLimits } from "./rate-limits/rate-limits.ts";
 import type { Database } from "./storage/database.ts";
 import type { Arrivals } from "./users/arrivals.ts";
 import { createIdentities } from "./users/identities.ts";
+import type { MailDoor } from "./users/mailing/queued.ts";
 
 interface Ground {
   readonly settings: ResolvedSettings;
@@ -18,13 +19,15 @@ interface Ground {
   readonly secrets: Secrets;
   readonly arrivals: Arrivals;
   readonly rateLimits: RateLimits;
+  readonly mail: MailDoor;
 }
 
 /** The part of the composition root that makes what signs people in with someone else's provider. */
-export function openProviders({ settings, log, database, secrets, arrivals, rateLimits }: Ground) {
+export function openProviders(ground: Ground) {
+  const { settings, log, database, secrets, arrivals, rateLimits, mail } = ground;
   const { clock } = database;
   const providers = createProviders({ database, clock, secrets });
-  const identities = createIdentities({ database, clock });
+  const identities = createIdentities({ database, clock, mail });
   const providerAttempts = createAttempts({ database, clock, secrets });
   const foreign = createForeign({ clock, outgoing: createOutgoing({ settings }) });
   const providerFlow = createFlow({

@@ -1,14 +1,18 @@
 import { existsSync } from "node:fs";
 import { openLogout } from "./app-logout.ts";
+import { openMail } from "./app-mail.ts";
 import { openProviders } from "./app-providers.ts";
 import { createAudit } from "./audit/audit.ts";
 import { createClients } from "./clients/clients.ts";
 import { type ResolvedSettings, WrongSetting } from "./config.ts";
 import { settingNotes } from "./config-notes.ts";
+import type { Hooks } from "./hooks.ts";
+import { createBreachLookups } from "./http/breach-lookups.ts";
 import { createProofs } from "./http/proofs.ts";
 import { createSecrets, loadMasterSecrets, type Secrets } from "./keys/secrets.ts";
 import { selectAllKeys } from "./keys/signing-keys.sql.ts";
 import { createSigningKeys } from "./keys/signing-keys.ts";
+import { mailMode } from "./mail/mode.ts";
 import { createSubjects } from "./oauth/subjects.ts";
 import type { Log } from "./observability/log.ts";
 import type { Clock } from "./primitives/clock.ts";
@@ -28,8 +32,12 @@ import { createAccessTokens } from "./tokens/access-token.ts";
 import { createIdTokens } from "./tokens/id-token.ts";
 import { createRefreshTokens } from "./tokens/refresh-token.ts";
 import { createSessionCookies } from "./tokens/session-cookie.ts";
+import { createCommonPasswords } from "./users/common-passwords.ts";
 import { createFactors } from "./users/factors/factors.ts";
+import { createHandovers } from "./users/handovers.ts";
 import { createImporting } from "./users/importing.ts";
+import { createMailing } from "./users/mailing/mailing.ts";
+import { createNewPasswords } from "./users/new-passwords.ts";
 import { createPasswords } from "./users/password-hashing.ts";
 import { createSignIn } from "./users/sign-in.ts";
 import { createUsers } from "./users/users.ts";
@@ -44,6 +52,11 @@ export interface RoomsOptions {
   readonly migrate?: boolean | undefined;
   /** Told of each migration that an opening runs. */
   readonly onMigration?: ((done: { version: number; name: string }) => void) | undefined;
+  readonly hooks?: Hooks | undefined;
+  /** Where mails are printed in development. Default: the standard error stream. */
+  readonly print?: ((text: string) => void) | undefined;
+  /** True: mails stay in the outbox. For tests that take them out themselves. */
+  readonly holdsMail?: boolean | undefined;
 }
 
 export type Rooms = Awaited<ReturnType<typeof openRooms>>;
@@ -64,7 +77,7 @@ export async function openRooms(settings: ResolvedSettings, options: RoomsOption
     // Before any table is changed: a start without the right secret must not have upgraded the database.
     const secrets = createSecrets(await findMasterSecrets(settings, { database, pending }));
     if (pending.length > 0) await migrate(database, { onProgress: (done) => options.onMigration?.(done) });
-    return roomsOn({ settings, log, database, secrets });
+    return roomsOn({ settings, log, database, secrets }, options);
   } catch (error) {
     await database.close();
     throw error;
@@ -99,7 +112,7 @@ interface Ground {
   readonly secrets: Secrets;
 }
 
-function roomsOn({ settings, log, database, secrets }: Ground) {
+function roomsOn({ settings, log, database, secrets }: Ground, { hooks, print, holdsMail }: RoomsOptions) {
   const { clock } = database;
   const { issuer } = settings;
   const audit = createAudit({ database });
@@ -132,7 +145,24 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
   const reminting = createReminting({ database, clock, announce: onEnded });
   const roles = createRoles({ database, reminting });
   const grants = createGrants({ reminting });
-  const users = createUsers({ database, clock, passwords, sessions, rateLimits, grants });
+  // Who sends needs what is built below; until then nothing is asked for.
+  const mailDoor = { isOn: mailMode(settings) !== "off", wake: () => {} };
+  const breachLookups = createBreachLookups({ settings, clock, log });
+  const newPasswords = createNewPasswords({
+    settings,
+    common: createCommonPasswords(),
+    isBreached: breachLookups.isBreached,
+  });
+  const users = createUsers({
+    database,
+    clock,
+    passwords,
+    newPasswords,
+    sessions,
+    rateLimits,
+    grants,
+    mail: mailDoor,
+  });
   const importing = createImporting({ database, clock });
   const challengeKey = secrets.key("passkey-challenge");
   const factors = createFactors({
@@ -149,13 +179,38 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
   });
   const { arrivals } = factors;
   const signIn = createSignIn({ database, clock, passwords, arrivals, rateLimits });
+  const mailing = createMailing({
+    database,
+    clock,
+    key: secrets.key("mail-code"),
+    settings,
+    rateLimits,
+    passwords,
+    newPasswords,
+    sessions,
+    arrivals,
+    mail: mailDoor,
+  });
+  const handovers = createHandovers({ database, clock, secrets, sessions, users, arrivals });
   const clients = createClients({ database, clock });
   const subjects = createSubjects({ database });
-  const foreign = openProviders({ settings, log, database, secrets, arrivals, rateLimits });
+  const foreign = openProviders({ settings, log, database, secrets, arrivals, rateLimits, mail: mailDoor });
+  const mail = openMail({
+    settings,
+    log,
+    database,
+    hooks,
+    print,
+    holdsMail,
+    composeCodeLetter: mailing.composeCodeLetter,
+    providers: foreign.providers,
+  });
+  mailDoor.wake = mail.wake;
   const logout = openLogout({ settings, database, signingKeys, sessions, clients, subjects });
   let closing: Promise<void> | undefined;
 
   async function close(): Promise<void> {
+    await mail.stop();
     await turning.drained();
     await browsing.drained();
     revocations.stop();
@@ -178,6 +233,7 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
     accessTokens,
     idTokens,
     passwords,
+    breachLookups,
     rateLimits,
     roles,
     grants,
@@ -186,10 +242,13 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
     arrivals,
     factors,
     signIn,
+    mailing,
+    handovers,
     clients,
     ...foreign,
     ...logout,
     subjects,
+    mail,
     formTokenKey: secrets.key("form-token"),
     /**
      * Makes the keys that are missing, opens them, and begins to follow what other processes revoke.

@@ -1,10 +1,17 @@
 import { createGuard, type Guard } from "@keyturn/guard";
 import { createCurrentSessions } from "./account-api/current-session.ts";
+import { emailEndpoints } from "./account-api/email.ts";
+import { factorEndpoints } from "./account-api/factors.ts";
+import { forgottenEndpoints } from "./account-api/forgotten.ts";
+import { handoverEndpoint } from "./account-api/handover.ts";
+import { identityEndpoints } from "./account-api/identities.ts";
 import { loginEndpoint } from "./account-api/login.ts";
 import { logoutEndpoint } from "./account-api/logout.ts";
+import { mailLoginEndpoints } from "./account-api/mail-login.ts";
 import { meEndpoint } from "./account-api/me.ts";
 import { passkeyEndpoints } from "./account-api/passkeys.ts";
 import { passwordEndpoint } from "./account-api/password.ts";
+import { recoveryEndpoint } from "./account-api/recovery.ts";
 import { refreshEndpoint } from "./account-api/refresh.ts";
 import { registerEndpoint } from "./account-api/register.ts";
 import { revocationsEndpoint } from "./account-api/revocations.ts";
@@ -33,7 +40,7 @@ import { createRouter } from "./routes.ts";
 import { createSessionReader } from "./session-reader.ts";
 import { version } from "./version.ts";
 
-export type AppOptions = Partial<RoomsOptions> & { readonly hooks?: Hooks | undefined };
+export type AppOptions = Partial<RoomsOptions>;
 
 export type App = Awaited<ReturnType<typeof createApp>>;
 
@@ -44,7 +51,7 @@ export type App = Awaited<ReturnType<typeof createApp>>;
 export async function createApp(input: SettingsInput, options: AppOptions = {}) {
   const settings = parseSettings(input);
   const hooks = parseHooks(options.hooks);
-  const rooms = await openRooms(settings, { ...options, log: options.log ?? createLog(settings) });
+  const rooms = await openRooms(settings, { ...options, hooks, log: options.log ?? createLog(settings) });
   try {
     await rooms.start();
     return { ...rooms, ...openDoors(rooms, hooks) };
@@ -89,7 +96,10 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
     crossSite,
     authenticateClient: oauth.authenticateClient,
   });
-  const metrics = createMetrics({ feedReaders: revocations.followers });
+  const metrics = createMetrics({
+    feedReaders: revocations.followers,
+    breachLookups: rooms.breachLookups.counts,
+  });
   const authenticate = authentication.user;
   const parts = {
     ...rooms,
@@ -118,6 +128,13 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
     ...secondFactorEndpoints(parts),
     ...passkeyEndpoints(parts),
     ...stepUpEndpoints(parts),
+    ...emailEndpoints(parts),
+    ...forgottenEndpoints(parts),
+    ...mailLoginEndpoints(parts),
+    recoveryEndpoint(parts),
+    handoverEndpoint(parts),
+    ...factorEndpoints(parts),
+    ...identityEndpoints(parts),
     revocationsEndpoint(parts),
     ...oauth.endpoints,
     ...serviceEndpoints({ ...parts, version, openApi, isStopping: () => isStopping }),
@@ -132,6 +149,7 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
       { name: "provider-attempts", everySeconds: 600, run: () => rooms.providerAttempts.deletePast() },
       { name: "logout-deliveries", everySeconds: 1, run: () => rooms.backChannelLogout.run() },
       { name: "logout-deliveries-past", everySeconds: 600, run: () => rooms.backChannelLogout.deletePast() },
+      ...rooms.mail.jobs,
       deleteExpiredJob({ ...rooms, clock, auditDays: settings.auditDays }),
     ],
     log,

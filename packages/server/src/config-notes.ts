@@ -166,6 +166,19 @@ export const settingNotes: Readonly<Record<SettingName, SettingNotes>> = {
     variable: "KEYTURN_PASSWORD_HASHES_CONCURRENT_MAX",
     takes: "a whole number from 1 to 64",
   },
+  passwordCharactersMin: {
+    about:
+      "The least length of a new password. NIST SP 800-63B-4 asks for 15 where a password alone signs in, and 8 where a second factor is always asked for. Passwords that are there already are not asked.",
+    variable: "KEYTURN_PASSWORD_CHARACTERS_MIN",
+    takes: "a whole number of characters from 8 to 64",
+  },
+  breachedPasswords: {
+    about:
+      "Where new passwords are looked up besides the list that comes with Keyturn: nowhere else (local), or at a range service in the form of Pwned Passwords, which is sent the first five hexadecimal digits of a SHA-1 and nothing more.",
+    variable: "KEYTURN_BREACHED_PASSWORDS",
+    takes:
+      "local, or the beginning of an https address that ends in a slash, like https://api.pwnedpasswords.com/range/ (http only for a loopback host that is in privateHosts)",
+  },
   auditDays: { about: "How long audit events are kept.", takes: "a whole number of days from 1 to 3650" },
   restoreWindowUntil: {
     about:
@@ -177,6 +190,31 @@ export const settingNotes: Readonly<Record<SettingName, SettingNotes>> = {
     about: "What the pages for people call this place.",
     variable: "KEYTURN_SITE_NAME",
     takes: "a text of 1 to 60 characters",
+  },
+  mail: {
+    about:
+      "The mail server that takes our mails, RFC 6409. `smtps` is TLS from the start (port 465); `smtp` turns to TLS by STARTTLS (port 587), which is required unless the host is this machine. Without it: on a loopback issuer mails are printed and kept in the development outbox; on any other issuer nothing is mailed.",
+    variable: "KEYTURN_MAIL",
+    takes:
+      "smtps://USER:PASSWORD@HOST or smtp://USER:PASSWORD@HOST:PORT, special characters as %XX; user and password may be left out together",
+    secret: true,
+  },
+  mailFrom: {
+    about: "The address that mails come from. Default: no-reply at the issuer's host.",
+    variable: "KEYTURN_MAIL_FROM",
+    takes: "one e-mail address, without a name",
+  },
+  mailLanguage: {
+    about:
+      "The language of mails to people whose browser has not asked for one that there is, and of all that no browser has asked for.",
+    variable: "KEYTURN_MAIL_LANGUAGE",
+    takes: "en, de, or a language that the hook mailTexts adds",
+  },
+  securityMails: {
+    about:
+      "Whether people are told by mail what happened to their account: a new device, a changed password, a factor or provider that came or went, a stolen token.",
+    variable: "KEYTURN_SECURITY_MAILS",
+    takes: "on or off",
   },
   logLevel: {
     about: "What is written to the log.",

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { limits } from "./primitives/limits.ts";
+import { mailboxOf } from "./primitives/mailbox.ts";
 
 /** Algorithms that sign tokens here. RFC 7518 §3.1, RFC 8037 (EdDSA), RFC 9964 (ML-DSA). */
 export const signingAlgorithms = ["ES256", "RS256", "EdDSA", "ML-DSA-44", "ML-DSA-65", "ML-DSA-87"] as const;
@@ -66,6 +67,11 @@ export const settingsSchema = z.strictObject({
   passwordMemoryKib: z.number().int().min(7168).max(1_048_576).default(19_456),
   passwordPasses: z.number().int().min(1).max(20).default(2),
   passwordHashesConcurrentMax: z.number().int().min(1).max(64).optional(),
+  passwordCharactersMin: z.number().int().min(8).max(64).default(8),
+  breachedPasswords: z
+    .string()
+    .refine((value) => value === "local" || isRangeService(value))
+    .default("local"),
   auditDays: z.number().int().min(1).max(3650).default(365),
   restoreWindowUntil: z.iso.datetime({ offset: true }).optional(),
   siteName: z
@@ -74,6 +80,16 @@ export const settingsSchema = z.strictObject({
     .max(60)
     .refine((text) => text.isWellFormed() && !/\p{Cc}/u.test(text))
     .default("Keyturn"),
+  mail: z.string().refine(isMailServer).optional(),
+  mailFrom: z
+    .string()
+    .refine((text) => mailboxOf(text) !== undefined)
+    .optional(),
+  mailLanguage: z
+    .string()
+    .regex(/^[a-z]{2,3}(-[A-Z]{2})?$/)
+    .default("en"),
+  securityMails: z.enum(["on", "off"]).default("on"),
   logLevel: z.enum(["fatal", "error", "warn", "info", "debug", "silent"]).default("info"),
 });
 
@@ -85,6 +101,14 @@ export type SettingName = keyof Settings;
 
 export function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+}
+
+/** The beginning of the addresses of a service: https, or http on this machine, and a path that ends in a slash. */
+function isRangeService(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname, username, password, search, hash } = new URL(text);
+  if (username || password || search || hash || !text.endsWith("/")) return false;
+  return protocol === "https:" || (protocol === "http:" && isLoopback(hostname));
 }
 
 const isRoleName = (text: string) => text.length <= limits.roleCharactersMax && /^[^\s,]+$/.test(text);
@@ -100,4 +124,22 @@ function isOrigin(text: string): boolean {
   if (!URL.canParse(text)) return false;
   const { origin, protocol, hostname } = new URL(text);
   return origin === text && (protocol === "https:" || (protocol === "http:" && isLoopback(hostname)));
+}
+
+/** Whether the text says where mail is handed in: smtp or smtps, a host, perhaps a port, a user and a password. */
+function isMailServer(text: string): boolean {
+  if (text.length > limits.mailServerCharactersMax || !URL.canParse(text)) return false;
+  const { protocol, hostname, pathname, search, hash, username, password } = new URL(text);
+  const isBare = (pathname === "" || pathname === "/") && search === "" && hash === "";
+  const isKnown = protocol === "smtp:" || protocol === "smtps:";
+  return isKnown && isBare && hostname !== "" && (username === "") === (password === "") && isDecodable(text);
+}
+
+function isDecodable(text: string): boolean {
+  const { username, password } = new URL(text);
+  try {
+    return !/\p{Cc}/u.test(decodeURIComponent(username) + decodeURIComponent(password));
+  } catch {
+    return false;
+  }
 }

@@ -2,6 +2,7 @@ import type { z } from "zod";
 import { type SettingNotes, settingNotes } from "./config-notes.ts";
 import { type Settings, settingsSchema } from "./config-schema.ts";
 import { systemClock } from "./primitives/clock.ts";
+import { mailboxOf } from "./primitives/mailbox.ts";
 
 /** A setting that stops the start: one line that names it, what it got, and what it takes. */
 export class WrongSetting extends Error {
@@ -16,6 +17,7 @@ export interface ResolvedSettings extends Settings {
   readonly issuer: string;
   readonly audience: string;
   readonly database: string;
+  readonly mailFrom: string;
 }
 
 /** A session cannot idle for longer than it may live. */
@@ -51,13 +53,27 @@ export function parseSettings(
       `${nameOf("restoreWindowUntil")} is ${restoreWindowUntil}; it takes ${settingNotes.restoreWindowUntil.takes}.`,
     );
   }
+  const { breachedPasswords: service, privateHosts } = settings;
+  // Else each look-up would fail, which is quiet, and every password would be taken.
+  if (service.startsWith("http:") && !privateHosts.includes(new URL(service).host)) {
+    throw new WrongSetting(
+      `${nameOf("breachedPasswords")} is ${JSON.stringify(service)}, whose host is not in ${nameOf("privateHosts")}; it takes ${settingNotes.breachedPasswords.takes}.`,
+    );
+  }
   const issuer = settings.issuer ?? `http://localhost:${settings.port}`;
   return {
     ...settings,
     issuer,
     audience: settings.audience ?? issuer,
     database: settings.database ?? `sqlite:${settings.data.replace(/\/+$/, "")}/keyturn.db`,
+    mailFrom: settings.mailFrom ?? `no-reply@${mailDomain(issuer)}`,
   };
+}
+
+/** What stands behind the @ of our address. An address of numbers is none that anybody could answer. */
+function mailDomain(issuer: string): string {
+  const { hostname } = new URL(issuer);
+  return mailboxOf(`no-reply@${hostname}`) === undefined ? "localhost" : hostname;
 }
 
 function describeWrong(error: z.ZodError, input: unknown, nameOf: (name: string) => string): string {

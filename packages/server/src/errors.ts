@@ -156,8 +156,64 @@ export const refusals = {
   },
   weak_password: {
     status: 422,
-    sentence: "Choose a longer password: at least 8 characters, at most 1024 bytes.",
-    source: "NIST SP 800-63B §3.1.1.2",
+    sentence: "Choose another password: one that is long enough and not easily guessed.",
+    source: "NIST SP 800-63B-4 §3.1.1.2",
+  },
+  mail_off: {
+    status: 501,
+    sentence: "This server sends no mail. Ask its operator.",
+    source: "RFC 9110 §15.6.2",
+  },
+  invalid_mail_code: {
+    status: 403,
+    sentence:
+      "The link or the code is not good: mistyped, used, too old, or replaced by a newer one. Ask for a new mail.",
+    source: "OWASP ASVS 5.0 §6.6.2",
+  },
+  email_taken: {
+    status: 409,
+    sentence: "This address belongs to another account by now. Nothing was changed.",
+    source: "DESIGN §9",
+  },
+  recovery_refused: {
+    status: 401,
+    sentence:
+      "That name and that recovery code do not sign in. A code alone does where a passkey was the only way to sign in.",
+    source: "NIST SP 800-63B-4 §4.2",
+  },
+  invalid_handover: {
+    status: 401,
+    sentence:
+      "This way back from signing in is over: it was used, took too long, or began in another browser. Begin it anew.",
+    source: "RFC 6749 §5.2",
+  },
+  // Managing factors and identities.
+  factor_exists: {
+    status: 409,
+    sentence: "An authenticator app is on already. Remove it first.",
+    source: "RFC 9110 §15.5.10",
+  },
+  factor_refused: {
+    status: 422,
+    sentence:
+      "That was not accepted: a code that the app does not show now, or a passkey that was not made for this. Try again.",
+    source: "RFC 9110 §15.5.21",
+  },
+  unknown_factor: { status: 404, sentence: "You have no such factor.", source: "RFC 9110 §15.5.5" },
+  unknown_identity: {
+    status: 404,
+    sentence: "You have no such account at a provider.",
+    source: "RFC 9110 §15.5.5",
+  },
+  last_way_in: {
+    status: 409,
+    sentence: "This is the only way to sign in to the account. Add another one first.",
+    source: "RFC 9110 §15.5.10",
+  },
+  password_exists: {
+    status: 409,
+    sentence: "There is a password already: POST /password changes it.",
+    source: "RFC 9110 §15.5.10",
   },
   unknown_session: { status: 404, sentence: "You have no such session.", source: "DESIGN §6" },
   not_supported: {

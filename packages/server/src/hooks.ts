@@ -7,9 +7,14 @@ export interface Hooks {
    * what takes longer than a moment, or fails, is left out.
    */
   readonly placeOf?: (ip: string) => string | undefined | Promise<string | undefined>;
+  /**
+   * Other words for mails (`{ en: { "sign_in.subject": "…" } }`), or all words of another language. Asked once, at the
+   * start; docs/mail.md has the names of the texts.
+   */
+  readonly mailTexts?: () => Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
-const names: readonly string[] = ["placeOf"] satisfies (keyof Hooks)[];
+const names: readonly string[] = ["placeOf", "mailTexts"] satisfies (keyof Hooks)[];
 
 /**
  * Checks what an operator gave.

@@ -22,13 +22,14 @@ const operator = { actor: "operator" } as const;
 
 /** Tables whose rows say who may do what. What is refused must leave them as they were. */
 const tables = {
-  users: "id, username, email, name, disabled_at",
+  users: "id, username, email, email_verified_at, name, disabled_at",
   credentials: "id, secret",
   user_roles: "user_id, role, resource",
   role_permissions: "role, permission, resource",
   clients: "id, secret_digest",
   providers: "id, client_id, disabled_at",
   identities: "id, issuer, subject, user_id",
+  mail_codes: "link_digest, purpose, user_id",
   sessions: "id, generation, digest, last_used_at, revoked_at, end_reason",
   // Entries whose time is over are deleted by a job; the position moves only when one is added.
   revocation_position: "seq",
@@ -72,6 +73,8 @@ export interface TestServerOptions {
   readonly hooks?: Hooks;
   /** The host of the issuer. Default: 127.0.0.1; passkeys are of a name, so those need localhost. */
   readonly hostname?: string;
+  /** Mails wait in the outbox, for a test that takes them out. */
+  readonly holdsMail?: boolean;
   /** A second node on the rows and the secret of the first one. */
   readonly beside?: Pick<Place, "place" | "data" | "issuer" | "secrets">;
 }
@@ -114,6 +117,7 @@ export async function startTestServer(options: TestServerOptions = {}) {
   const bound = await bind({ port: 0, host: "127.0.0.1" });
   const { port } = bound;
   const lines: string[] = [];
+  const mails: string[] = [];
   const settings = {
     issuer: beside?.issuer ?? `http://${options.hostname ?? "127.0.0.1"}:${port}`,
     port,
@@ -129,7 +133,13 @@ export async function startTestServer(options: TestServerOptions = {}) {
     { logLevel: settings.logLevel ?? "debug" },
     { write: (line: string) => void lines.push(line) },
   );
-  const app = await createApp(settings, { log, clock, hooks: options.hooks });
+  const app = await createApp(settings, {
+    log,
+    clock,
+    hooks: options.hooks,
+    print: (text) => void mails.push(text),
+    holdsMail: options.holdsMail,
+  });
   const running = await listen(app, bound);
   const url = `http://127.0.0.1:${port}`;
   const secrets = beside?.secrets ?? new Set<string>();
@@ -156,6 +166,8 @@ export async function startTestServer(options: TestServerOptions = {}) {
     database: place.database,
     /** Lines of the log. */
     lines,
+    /** Mails as development prints them. */
+    mails,
     /** Everything that the log must never show. */
     secrets,
     call,
@@ -304,7 +316,7 @@ function assertNoSecretIn(lines: readonly string[], secrets: ReadonlySet<string>
   // Tokens that no test noted, and parts of them.
   assert.doesNotMatch(
     text,
-    /\b(krt|kts|kss)_[A-Za-z0-9_-]{8}|eyJ[A-Za-z0-9_-]{8}|Bearer [A-Za-z0-9]|Basic [A-Za-z0-9]/,
+    /\b(krt|kts|kss|kml|kmt)_[A-Za-z0-9_-]{8}|eyJ[A-Za-z0-9_-]{8}|Bearer [A-Za-z0-9]|Basic [A-Za-z0-9]/,
   );
 }
 

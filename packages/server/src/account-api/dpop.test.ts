@@ -11,6 +11,7 @@ import {
   type Tokens,
 } from "../test-server.ts";
 import { addTotp } from "../users/factors/test-factors.ts";
+import { testLetters } from "../users/mailing/test-letters.ts";
 
 const clock = stoppedClock();
 const password = "correct horse battery";
@@ -18,7 +19,7 @@ let server: TestServer;
 let users = 0;
 
 before(async () => {
-  server = await startTestServer({ clock });
+  server = await startTestServer({ clock, holdsMail: true });
 });
 after(() => server.close());
 
@@ -87,6 +88,22 @@ describe("a session that was signed in with a proof", () => {
     assert.equal(turned.status, 200, turned.text);
     assert.match(turned.headers.get("dpop-nonce") ?? "", /^[\w-]{30}$/);
     assert.equal((await own.refresh(String(turned.json.refreshToken))).status, 200);
+  });
+
+  test("signing in by mail binds it too; the ticket of a letter is bound to no key", async () => {
+    const own = await device();
+    const username = `by-mail-${++users}`;
+    const email = `${username}@example.com`;
+    await server.addUser(username, { email, emailVerified: true });
+    const { ticket } = (await server.call("/login/email", { json: { email } })).json;
+    const { database, secrets, app } = server;
+    const { composeCodeLetter: compose } = app.mailing;
+    const { code } = await testLetters({ database, compose, secrets }).one();
+    const reply = await own.post("/login/email/confirm", { ticket, code });
+    assert.equal(reply.status, 200, reply.text);
+    const session = await server.app.sessions.find(String(reply.json.sessionId));
+    assert.equal(session?.keyThumbprint, own.thumbprint);
+    assertRefusal(await turn(String(reply.json.refreshToken)), { status: 400, error: "invalid_dpop_proof" });
   });
 
   test("its access token stays a Bearer token for every API, unless the settings say otherwise", async () => {

@@ -28,6 +28,19 @@ export const passkeyAnswer = z.object({
   clientExtensionResults: z.record(z.string(), z.unknown()).default({}),
 });
 
+/** RegistrationResponseJSON, the same of navigator.credentials.create. */
+export const passkeyCreated = z.object({
+  id: part,
+  rawId: part,
+  type: z.literal("public-key"),
+  response: z.object({
+    clientDataJSON: part,
+    attestationObject: part,
+    transports: z.array(z.string().max(20)).max(10).optional(),
+  }),
+  clientExtensionResults: z.record(z.string(), z.unknown()).default({}),
+});
+
 const body = z.object({
   passkey: passkeyAnswer,
   device: shownText(limits.deviceCharactersMax).optional(),

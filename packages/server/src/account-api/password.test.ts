@@ -74,6 +74,32 @@ test("an app keeps its session and its tokens; the others stay when it says so",
   assert.equal((await browser.session()).status, 200);
 });
 
+test("§7.4.3: an app that changes it ends the browsers and the other apps, and goes on itself", async () => {
+  const { browser, username } = await signedIn();
+  const [app, other] = [await server.login(username), await server.login(username)];
+  const reply = await server.call("/password", {
+    json: { currentPassword: password, newPassword: next },
+    token: app.accessToken,
+  });
+  assert.equal(reply.json.sessionId, app.sessionId);
+  assert.equal((await server.call("/refresh", { json: { refreshToken: app.refreshToken } })).status, 200);
+  assertRefusal(await server.call("/refresh", { json: { refreshToken: other.refreshToken } }), {
+    status: 401,
+    error: "invalid_refresh_token",
+    reason: "revoked",
+  });
+  assert.equal((await server.call("/me", { token: other.accessToken })).status, 401);
+  assert.equal((await browser.session()).status, 401);
+});
+
+test("a refused change ends nothing", async () => {
+  const { change, username } = await signedIn();
+  const app = await server.login(username);
+  assertRefusal(await change({ newPassword: "qwerty123" }), { status: 422, error: "weak_password" });
+  assertRefusal(await change({ currentPassword: "not the password" }), { status: 403 });
+  assert.equal((await server.call("/refresh", { json: { refreshToken: app.refreshToken } })).status, 200);
+});
+
 test("two changes at once that were proven by the same password: one wins, and ends nothing for the other", async () => {
   const { browser, username } = await signedIn();
   const second = browserAt(server);

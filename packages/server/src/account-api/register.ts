@@ -25,7 +25,10 @@ interface Dependencies {
 export function registerEndpoint({ users, settings }: Dependencies): Endpoint {
   async function handle(request: EndpointRequest<z.infer<typeof body>>): Promise<Answer> {
     if (settings.registration === "off") throw new Refusal("registration_closed");
-    const result = await users.register(request.body, { ip: request.ip });
+    const result = await users.register(request.body, {
+      ip: request.ip,
+      languages: request.header("accept-language"),
+    });
     switch (result.outcome) {
       case "registered":
         return { status: 201, json: { user: shownUser(result.user) } };

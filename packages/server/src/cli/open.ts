@@ -18,10 +18,10 @@ export interface Context {
  * the wrong folder must not leave an empty database there.
  */
 export async function inRooms<T>(context: Context, work: (rooms: Rooms) => Promise<T>): Promise<T> {
-  const { settings } = await loadSettings(context.sources);
+  const { settings, hooks } = await loadSettings(context.sources);
   requireDatabase(settings);
   const log = createLog({ logLevel: settings.logLevel === "silent" ? "silent" : "error" });
-  const rooms = await openRooms(settings, { log, migrate: false });
+  const rooms = await openRooms(settings, { log, migrate: false, hooks });
   try {
     return await work(rooms);
   } finally {

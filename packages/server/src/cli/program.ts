@@ -10,6 +10,7 @@ import {
   addUserSyntax,
   type Run,
 } from "./syntax.ts";
+import { addMailSyntax } from "./syntax-mail.ts";
 import { addProviderSyntax } from "./syntax-providers.ts";
 import { printError, printOutcome, type Terminal } from "./terminal.ts";
 
@@ -33,6 +34,7 @@ export function buildProgram(run: Run, prepare: (program: Command) => void = () 
     addSessionSyntax,
     addProviderSyntax,
     addKeySyntax,
+    addMailSyntax,
   ])
     add(program, run);
   return program;

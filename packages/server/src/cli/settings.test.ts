@@ -88,6 +88,44 @@ test("allowedOrigins takes a list in a file and commas in the environment, and n
   }
 });
 
+test("passwordCharactersMin is 8 to 64", async () => {
+  assert.equal((await load({})).settings.passwordCharactersMin, 8);
+  const environment = { KEYTURN_PASSWORD_CHARACTERS_MIN: "15" };
+  assert.equal((await load({ environment })).settings.passwordCharactersMin, 15);
+  for (const text of ["7", "65", "8.5", "-15", "many"]) {
+    const says = await wrong({ environment: { KEYTURN_PASSWORD_CHARACTERS_MIN: text } });
+    assert.match(says, /^KEYTURN_PASSWORD_CHARACTERS_MIN is .+; it takes a whole number of characters/);
+  }
+});
+
+test("breachedPasswords takes local or the beginning of https addresses, and nothing that would fail quietly", async () => {
+  assert.equal((await load({})).settings.breachedPasswords, "local");
+  const address = "https://api.pwnedpasswords.com/range/";
+  const { settings } = await load({ environment: { KEYTURN_BREACHED_PASSWORDS: address } });
+  assert.equal(settings.breachedPasswords, address);
+  const own = {
+    KEYTURN_BREACHED_PASSWORDS: "http://127.0.0.1:8080/",
+    KEYTURN_PRIVATE_HOSTS: "127.0.0.1:8080",
+  };
+  assert.equal((await load({ environment: own })).settings.breachedPasswords, "http://127.0.0.1:8080/");
+  for (const text of [
+    "remote",
+    "https://api.pwnedpasswords.com/range",
+    "https://api.pwnedpasswords.com/range/?mode=ntlm/",
+    "https://api.pwnedpasswords.com/range/#/",
+    "https://name:secret@ranges.example/",
+    "http://ranges.example/",
+    "http://127.0.0.1:8080/",
+    "ftp://ranges.example/",
+  ]) {
+    assert.match(
+      await wrong({ environment: { KEYTURN_BREACHED_PASSWORDS: text } }),
+      /^KEYTURN_BREACHED_PASSWORDS is .+; it takes local, or the beginning of an https address/,
+      text,
+    );
+  }
+});
+
 test("--config names another file", async () => {
   const { settings } = await load({ config: "other.json", files: { "other.json": '{ "port": 1005 }' } });
   assert.equal(settings.port, 1005);
@@ -225,7 +263,7 @@ const brokenFiles: readonly [string, string, string, RegExp][] = [
     "a hook that there is not",
     "keyturn.config.ts",
     "export default {};\nexport const hooks = { place: () => undefined };",
-    /^There is no hook place; there is placeOf\.$/,
+    /^There is no hook place; there is placeOf, mailTexts\.$/,
   ],
   [
     "a hook that is no function",

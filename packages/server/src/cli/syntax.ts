@@ -91,9 +91,22 @@ export function addUserSyntax(program: Command, run: Run): void {
       );
     example(act, `keyturn user ${verb} alice`);
   }
+  addStorySyntax(user, run);
   addAccessSyntax(user, run);
   addFactorSyntax(user, run);
   addImportSyntax(user, run);
+}
+
+function addStorySyntax(user: Command, run: Run): void {
+  const story = paged(
+    user
+      .command("story")
+      .argument("<user>", anyName)
+      .description("what happened to a user and what they did, in order, from the audit log"),
+  ).action((who: string, options, command: Command) =>
+    run(command, async (context) => (await import("./commands/story.ts")).story(context, who, options)),
+  );
+  example(story, "keyturn user story alice --json");
 }
 
 /** Second factors: for devices that were lost. */

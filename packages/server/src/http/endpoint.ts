@@ -40,7 +40,7 @@ export interface ClientRequest<Body = unknown> extends EndpointRequest<Body> {
 }
 
 export interface Answer {
-  readonly status: 200 | 201 | 204 | 304;
+  readonly status: 200 | 201 | 202 | 204 | 304;
   /** Sent as JSON. */
   readonly json?: unknown;
   /** JSON made already, or text of the type that the headers name. */
@@ -64,7 +64,7 @@ interface EndpointBase {
   readonly parameters?: Readonly<Record<string, { readonly about: string }>>;
   readonly requestHeaders?: Readonly<Record<string, { readonly about: string }>>;
   readonly success: {
-    readonly status: 200 | 201 | 204;
+    readonly status: 200 | 201 | 202 | 204;
     readonly about: string;
     readonly schema?: z.ZodType;
     readonly type?: string;

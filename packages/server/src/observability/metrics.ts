@@ -2,6 +2,13 @@ import type { Counter, Histogram, Registry } from "prom-client";
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
+/** What is counted elsewhere and read when somebody looks. */
+interface Gauges {
+  feedReaders(): number;
+  /** Look-ups of breached passwords since the start, by outcome. */
+  breachLookups(): Readonly<Record<string, number>>;
+}
+
 interface Instruments {
   readonly registry: Registry;
   readonly requests: Histogram<"endpoint" | "status">;
@@ -17,7 +24,7 @@ const LOAD_AFTER_MS = 1_000;
  * What GET /metrics shows, in the Prometheus text format. The library is loaded a moment after the start, or at the
  * first look: it is a tenth of the time that a start takes.
  */
-export function createMetrics(gauges: { feedReaders(): number }) {
+export function createMetrics(gauges: Gauges) {
   let instruments: Instruments | undefined;
   let loading: Promise<Instruments> | undefined;
   let waiting: ((to: Instruments) => void)[] = [];
@@ -53,7 +60,7 @@ export function createMetrics(gauges: { feedReaders(): number }) {
   };
 }
 
-async function makeInstruments(gauges: { feedReaders(): number }): Promise<Instruments> {
+async function makeInstruments(gauges: Gauges): Promise<Instruments> {
   const prometheus = await import("prom-client");
   const registry = new prometheus.Registry();
   const registers = [registry];
@@ -64,6 +71,16 @@ async function makeInstruments(gauges: { feedReaders(): number }): Promise<Instr
     registers,
     collect() {
       this.set(gauges.feedReaders());
+    },
+  });
+  new prometheus.Counter({
+    name: "keyturn_breach_lookups_total",
+    help: "New passwords looked up at the range service, by outcome; failed ones were taken on the local list alone.",
+    labelNames: ["outcome"],
+    registers,
+    collect() {
+      this.reset();
+      for (const [outcome, count] of Object.entries(gauges.breachLookups())) this.inc({ outcome }, count);
     },
   });
   return {

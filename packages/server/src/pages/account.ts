@@ -4,18 +4,22 @@ import type { Page, PageAnswer, PersonRequest } from "../http/page.ts";
 import type { Clock } from "../primitives/clock.ts";
 import { isId } from "../primitives/id.ts";
 import type { Sessions } from "../sessions/sessions.ts";
+import type { Mailing } from "../users/mailing/mailing.ts";
 import type { User } from "../users/user.ts";
+import { addressSection } from "./address.ts";
 import { type ConnectedParts, connectedSection } from "./connected.ts";
 import { deviceList } from "./device-list.ts";
 import { deviceNames } from "./device-names.ts";
 import { noticeOf } from "./form-parts.ts";
 import type { createPlaces } from "./places.ts";
+import { recoveredPart } from "./recover.ts";
 import { eventList } from "./security-events.ts";
 import { type NoticeCode, texts } from "./texts.ts";
 import { type Html, html, type View } from "./view.ts";
 
 interface Parts extends Pick<ConnectedParts, "identities" | "providers" | "users"> {
   readonly view: View;
+  readonly mailing: Mailing;
   readonly sessions: Pick<Sessions, "list" | "find" | "end" | "endAllOfUser">;
   readonly audit: Pick<Audit, "list">;
   readonly browserSessions: Pick<BrowserSessions, "clearCookie">;
@@ -112,8 +116,10 @@ ${avatar(person.user)}
 <div><h1>${words.title}</h1>${whoIs(person.user)}</div>
 </div>
 ${noticeOf(request.query.notice)}
+${recoveredPart(view, person.session)}
 <section aria-labelledby="devices"><h2 id="devices">${words.devices}</h2><p class="about">${words.devicesAbout}</p>
 ${devices}</section>
+${addressSection(request, parts)}
 <section aria-labelledby="password"><h2 id="password">${words.password}</h2><p class="about">${words.passwordAbout}</p>
 <p><a class="button quiet" href="${view.url("/account/password")}">${words.changePassword}</a></p></section>
 ${await connectedSection(request, { ...parts, time })}

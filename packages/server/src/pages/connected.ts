@@ -5,7 +5,9 @@ import type { Identities, Identity } from "../users/identities.ts";
 import type { Users } from "../users/users.ts";
 import { hidden, postForm } from "./form-parts.ts";
 import { answerBegun, type BeginParts } from "./provider-answers.ts";
+import { troublePage } from "./provider-trouble.ts";
 import { isRecent, type RecentParts } from "./recent.ts";
+import { returnPath } from "./return-to.ts";
 import { type NoticeCode, texts } from "./texts.ts";
 import { factLine, type Html, html, type View } from "./view.ts";
 
@@ -26,14 +28,36 @@ export function connectedPages(parts: ConnectedParts): Page[] {
   });
   const back = (notice: NoticeCode): PageAnswer => ({ location: view.url("/account", { notice }) });
 
+  /** The same as a page that an app may lead to: the way to a provider begins by a form of ours. */
+  async function askToAdd(request: PersonRequest): Promise<PageAnswer> {
+    const { provider: id, return_to } = request.query;
+    const provider = parts.providers.offered().find((one) => one.id === id);
+    if (provider === undefined) return troublePage(view, "unknown_provider", { isSignedIn: true });
+    const returnTo = returnPath(return_to);
+    if (!(await isRecent(request.person, parts))) {
+      const here = view.url("/account/connections/add", { provider: id, return_to: returnTo });
+      return { location: view.url("/sign-in", { as: "someone-else", return_to: here }) };
+    }
+    const title = texts.providers.account.add(provider.label);
+    const fields = html`${hidden("provider", id)}${hidden("return_to", returnTo)}<button>${title}</button>`;
+    const body = html`<div class="card">
+<h1>${title}</h1>
+<p>${texts.providers.account.about}</p>
+${postForm({ action: view.url("/account/connections/add"), token: request.formToken }, fields)}
+</div>
+<p class="below"><a href="${account()}">${texts.password.back}</a></p>`;
+    return { status: 200, html: view.page({ title, body, person: request.person }) };
+  }
+
   async function add(request: PersonRequest): Promise<PageAnswer> {
     const { person, field, ip } = request;
     if (!(await isRecent(person, parts))) return signInAgain();
     const providerId = field("provider");
-    return answerBegun(
-      (binder) => flow.begin({ providerId, binder, returnTo: undefined, linkTo: person, ip }),
-      { request, parts },
-    );
+    const returnTo = returnPath(field("return_to"));
+    return answerBegun((binder) => flow.begin({ providerId, binder, returnTo, linkTo: person, ip }), {
+      request,
+      parts,
+    });
   }
 
   async function remove({ person, field, ip }: PersonRequest): Promise<PageAnswer> {
@@ -53,11 +77,29 @@ export function connectedPages(parts: ConnectedParts): Page[] {
 
   return [
     {
+      method: "GET",
+      path: "/account/connections/add",
+      summary: "Asks whether to connect a provider: the address for apps that lead to it",
+      access: "person",
+      query: {
+        provider: { about: "Its id" },
+        return_to: { about: "Where to go on afterwards: a path of this origin; /account otherwise" },
+      },
+      strangersGoTo: ({ query: { provider, return_to } }) => {
+        const here = { provider, return_to: returnPath(return_to) };
+        return view.url("/sign-in", { return_to: view.url("/account/connections/add", here) });
+      },
+      handle: askToAdd,
+    },
+    {
       method: "POST",
       path: "/account/connections/add",
       summary: "Leads to a provider, to connect it; who has not signed in lately is asked to do so first",
       access: "person",
-      fields: { provider: { about: "Its id" } },
+      fields: {
+        provider: { about: "Its id" },
+        return_to: { about: "Where to go on afterwards: a path of this origin; /account otherwise" },
+      },
       strangersGoTo,
       handle: add,
     },

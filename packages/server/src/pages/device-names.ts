@@ -1,5 +1,5 @@
-import { limits } from "../primitives/limits.ts";
 import type { Session } from "../sessions/session.ts";
+import { type Software, softwareNames } from "../sessions/software.ts";
 import { texts } from "./texts.ts";
 
 export interface Device {
@@ -10,31 +10,18 @@ export interface Device {
   readonly kind: "phone" | "computer" | "program";
 }
 
-type Describe = (userAgent: string) => Pick<Device, "software" | "kind">;
-
-let loading: Promise<Describe> | undefined;
-
 /** Names of devices. The tables of browsers are loaded by the first one who looks at a list. */
 export async function deviceNames(): Promise<(session: Pick<Session, "device" | "userAgent">) => Device> {
-  loading ??= load();
-  const describe = await loading;
+  const softwareOf = await softwareNames();
   return ({ device, userAgent }) => {
-    const known = userAgent ? describe(userAgent) : { software: undefined, kind: "program" as const };
+    const known = userAgent
+      ? described(softwareOf(userAgent))
+      : { software: undefined, kind: "program" as const };
     return { name: device ?? known.software ?? texts.account.unknownDevice, ...known };
   };
 }
 
-async function load(): Promise<Describe> {
-  const { default: bowser } = await import("bowser");
-  return (userAgent) => {
-    const { browser, os, platform } = bowser.parse(userAgent);
-    const isPhone = platform.type === "mobile" || platform.type === "tablet";
-    // What is no browser names itself first: okhttp/4.12.0
-    const product = browser.name || /^([A-Za-z][\w .-]*)\//.exec(userAgent)?.[1];
-    const software =
-      product && os.name ? texts.account.on(cut(product), cut(os.name)) : cut(product ?? os.name ?? "");
-    return { software: software || undefined, kind: isPhone ? "phone" : os.name ? "computer" : "program" };
-  };
+function described({ browser, system, kind }: Software): Pick<Device, "software" | "kind"> {
+  const software = browser && system ? texts.account.on(browser, system) : (browser ?? system);
+  return { software, kind };
 }
-
-const cut = (text: string) => text.slice(0, limits.deviceNameCharactersMax);

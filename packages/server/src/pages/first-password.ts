@@ -1,6 +1,6 @@
+import type { Settings } from "../config-schema.ts";
 import type { Page, PageAnswer, PersonRequest } from "../http/page.ts";
 import { unreachable } from "../primitives/assert.ts";
-import { passwordCharactersMin } from "../users/password-rules.ts";
 import type { Users } from "../users/users.ts";
 import {
   type FieldProblems,
@@ -17,18 +17,19 @@ import { html, type View } from "./view.ts";
 
 interface Parts extends RecentParts {
   readonly view: View;
+  readonly settings: Pick<Settings, "passwordCharactersMin">;
   readonly users: Pick<Users, "hasPassword" | "setFirstPassword">;
 }
 
 /** GET and POST /account/password/first: for who came by a provider and has no password to change. */
-export function firstPasswordPages({ view, users, factors }: Parts): Page[] {
+export function firstPasswordPages({ view, settings, users, factors }: Parts): Page[] {
   const words = texts.providers.firstPassword;
   const path = "/account/password/first";
   const strangersGoTo = () => view.url("/sign-in", { return_to: view.url(path) });
 
   function form({ person, formToken }: PersonRequest, problems: FieldProblems): string {
     const fields = html`<input type="text" value="${person.user.username}" autocomplete="username" readonly hidden>
-${textField({ name: "password", label: texts.passwordLabel, type: "password", autocomplete: "new-password", hint: texts.password.newHint(passwordCharactersMin), isFirst: true, problems })}
+${textField({ name: "password", label: texts.passwordLabel, type: "password", autocomplete: "new-password", hint: texts.password.newHint(settings.passwordCharactersMin), isFirst: true, problems })}
 <button>${words.submit}</button>`;
     const body = html`<div class="card">
 <h1>${words.title}</h1>

@@ -30,6 +30,8 @@ after(() => server.close());
 const acts = [
   { action: "/sign-in", on: "/sign-in?as=someone-else", fields: { username: "alice", password: PASSWORD } },
   { action: "/sign-up", on: "/sign-up", fields: { username: "mallory", password: PASSWORD } },
+  { action: "/forgotten", on: "/forgotten", fields: { email: "alice@example.com" } },
+  { action: "/sign-in/mail", on: "/sign-in/mail", fields: { email: "alice@example.com" } },
   { action: "/sign-out", on: "/sign-out", fields: { everywhere: "on" } },
   { action: "/account/sessions/end", on: "/account", fields: {} },
   { action: "/account/sessions/end-others", on: "/account", fields: {} },
@@ -40,10 +42,15 @@ const acts = [
   },
   { action: "/account/factors/passkeys", on: "/account/factors", fields: { name: "theirs", passkey: "{}" } },
   { action: "/account/factors/totp", on: "/account/factors/totp", fields: { code: "000000" } },
+  { action: "/account/email", on: "/account/email", fields: { email: "theirs@example.com" } },
+  { action: "/recover", on: "/recover", fields: { username: "alice", code: "0000-0000-0000-0000" } },
   { action: "/step-up", on: "/step-up", fields: { password: PASSWORD } },
 ];
 
 type Act = (typeof acts)[number];
+/** Those of who is signed in. */
+const ofAnyone = ["/sign-in", "/sign-up", "/forgotten", "/sign-in/mail", "/recover"];
+const ofAccount = acts.filter(({ action }) => !ofAnyone.includes(action));
 
 async function victim(): Promise<TestBrowser> {
   const browser = testBrowser(server);
@@ -131,7 +138,7 @@ test("where the browser says that the form is ours, its token must still be one 
 test("a token of the sign-in form, which anybody can get, opens nothing of an account", async () => {
   const browser = await victim();
   const { form_token = "" } = formOf(await browser.open("/sign-in?as=someone-else"), "/sign-in");
-  for (const act of acts.slice(2)) {
+  for (const act of ofAccount) {
     const fields = { ...(await ready(browser, act)), form_token };
     assert.equal((await unchanged(() => browser.post(act.action, fields), act.action)).status, 403);
   }
@@ -153,13 +160,13 @@ test("the form for signing in comes back with a good token and what was typed, b
 
 test("a form with a token that is good and no word of where it came from works: old browsers say nothing", async () => {
   const browser = await victim();
-  const reply = await browser.post("/sign-out", await ready(browser, acts[2] as Act));
+  const reply = await browser.post("/sign-out", await ready(browser, acts[4] as Act));
   assert.equal(reply.headers.get("location"), "/sign-out");
 });
 
 test("a stranger who sends a form of the account is sent to sign in, and nothing happens", async () => {
   const browser = await victim();
-  for (const act of acts.slice(2)) {
+  for (const act of ofAccount) {
     const fields = await ready(browser, act);
     const reply = await unchanged(() => testBrowser(server).post(act.action, fields), act.action);
     assert.equal(reply.status, 303);

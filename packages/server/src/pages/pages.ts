@@ -1,17 +1,26 @@
 import type { Asset, Page, PageProblem } from "../http/page.ts";
 import type { Log } from "../observability/log.ts";
 import { accountPages } from "./account.ts";
+import { addressPages } from "./address.ts";
 import { loadAssets } from "./assets.ts";
+import { confirmAddressPages } from "./confirm-address.ts";
 import { connectedPages } from "./connected.ts";
 import { factorPages } from "./factors.ts";
 import { firstPasswordPages } from "./first-password.ts";
+import { forgottenPages } from "./forgotten.ts";
 import { homePage } from "./home.ts";
+import { createMailCookies } from "./mail-cookies.ts";
+import { onlyWithMail } from "./mail-parts.ts";
+import { mailSignInPages } from "./mail-sign-in.ts";
 import { oauthLogoutPages } from "./oauth-logout.ts";
+import { outboxPages } from "./outbox.ts";
 import { passwordPages } from "./password.ts";
 import { createPlaces, type PlaceOf } from "./places.ts";
 import { problemPages } from "./problems.ts";
 import { createBinderCookie } from "./provider-cookie.ts";
 import { providerPages } from "./providers.ts";
+import { recoverPages } from "./recover.ts";
+import { returnPages } from "./return.ts";
 import { createTicketCookies, secondFactorPages } from "./second-factor.ts";
 import { signInPages } from "./sign-in.ts";
 import { signOutPages } from "./sign-out.ts";
@@ -21,7 +30,7 @@ import { createView } from "./view.ts";
 
 type Needs<Make extends (parts: never) => unknown> = Omit<
   Parameters<Make>[0],
-  "view" | "placesOf" | "ticketCookies" | "binderCookie"
+  "view" | "placesOf" | "ticketCookies" | "binderCookie" | "mailCookies"
 >;
 
 type Parts = Needs<typeof accountPages> &
@@ -35,7 +44,14 @@ type Parts = Needs<typeof accountPages> &
   Needs<typeof signUpPages> &
   Needs<typeof providerPages> &
   Needs<typeof firstPasswordPages> &
-  Needs<typeof connectedPages> & {
+  Needs<typeof connectedPages> &
+  Needs<typeof forgottenPages> &
+  Needs<typeof mailSignInPages> &
+  Needs<typeof confirmAddressPages> &
+  Needs<typeof addressPages> &
+  Needs<typeof outboxPages> &
+  Needs<typeof recoverPages> &
+  Needs<typeof returnPages> & {
     readonly placeOf: PlaceOf | undefined;
     readonly log: Log;
   };
@@ -54,6 +70,7 @@ export function createPages(given: Parts): {
     placesOf: createPlaces(given),
     ticketCookies: createTicketCookies(given.settings),
     binderCookie: createBinderCookie(given.settings),
+    mailCookies: createMailCookies(given.settings),
   };
   return {
     pages: [
@@ -70,6 +87,15 @@ export function createPages(given: Parts): {
       ...providerPages(parts),
       ...connectedPages(parts),
       ...firstPasswordPages(parts),
+      ...onlyWithMail(parts.mailing, [
+        ...forgottenPages(parts),
+        ...mailSignInPages(parts),
+        ...confirmAddressPages(parts),
+        ...addressPages(parts),
+      ]),
+      ...outboxPages(parts),
+      ...recoverPages(parts),
+      ...returnPages(parts),
     ],
     assets: [stylesheet, icon, script],
     problemPage: problemPages(view),

@@ -73,6 +73,12 @@ test("a wrong, an empty current password and a weak new one are told at their fi
     },
     { current_password: "", password: NEW, field: "current_password", says: /Type your current password/ },
     { current_password: PASSWORD, password: "short", field: "password", says: /at least 8 characters/ },
+    {
+      current_password: PASSWORD,
+      password: "Password123",
+      field: "password",
+      says: /guessed first\. Choose another/,
+    },
     { current_password: PASSWORD, password: "dave", field: "password", says: /at least 8 characters/ },
   ];
   for (const { field, says, ...fields } of cases) {

@@ -1,8 +1,8 @@
+import type { Settings } from "../config-schema.ts";
 import type { BrowserSessions } from "../http/browser-sessions.ts";
 import type { Page, PageAnswer, PersonRequest } from "../http/page.ts";
 import { unreachable } from "../primitives/assert.ts";
 import type { Factors } from "../users/factors/factors.ts";
-import { passwordCharactersMin } from "../users/password-rules.ts";
 import type { Users } from "../users/users.ts";
 import {
   checkbox,
@@ -19,13 +19,14 @@ import { html, type View } from "./view.ts";
 
 interface Parts {
   readonly view: View;
+  readonly settings: Pick<Settings, "passwordCharactersMin">;
   readonly users: Pick<Users, "changePassword">;
   readonly browserSessions: Pick<BrowserSessions, "setCookie">;
   readonly factors: Pick<Factors, "stepUp">;
 }
 
 /** GET and POST /account/password. */
-export function passwordPages({ view, users, browserSessions, factors }: Parts): Page[] {
+export function passwordPages({ view, settings, users, browserSessions, factors }: Parts): Page[] {
   const words = texts.password;
 
   function form(request: PersonRequest, problems: FieldProblems): string {
@@ -34,7 +35,7 @@ export function passwordPages({ view, users, browserSessions, factors }: Parts):
     // The username is for password managers, which otherwise do not know whose password changes.
     const fields = html`<input type="text" value="${user.username}" autocomplete="username" readonly hidden>
 ${textField({ name: "current_password", label: words.currentLabel, type: "password", autocomplete: "current-password", isFirst: true, problems })}
-${textField({ name: "password", label: words.newLabel, type: "password", autocomplete: "new-password", hint: words.newHint(passwordCharactersMin), problems })}
+${textField({ name: "password", label: words.newLabel, type: "password", autocomplete: "new-password", hint: words.newHint(settings.passwordCharactersMin), problems })}
 ${checkbox({ name: "end_others", label: words.endOthers, hint: words.endOthersHint, isChecked })}
 <button>${words.submit}</button>`;
     const body = html`<div class="card">

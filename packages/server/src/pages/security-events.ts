@@ -47,6 +47,7 @@ function linesOf(events: readonly StoredAuditEvent[], deviceOf: Telling["deviceO
       byOperator: actor === "operator",
       device: sessionId === undefined ? undefined : deviceOf(sessionId),
       endReason: detail?.reason as EndReason | undefined,
+      isByMail: detail?.reason === "wrong_mail_code",
     });
     if (sentence === undefined) continue;
     const last = lines.at(-1);

@@ -4,6 +4,7 @@ import type { Metrics } from "../observability/metrics.ts";
 import { unreachable } from "../primitives/assert.ts";
 import type { Providers } from "../providers/providers.ts";
 import type { Arrived } from "../users/arrivals.ts";
+import type { Mailing } from "../users/mailing/mailing.ts";
 import type { createSignIn } from "../users/sign-in.ts";
 import {
   type FieldProblems,
@@ -31,6 +32,7 @@ export interface SignInParts {
   readonly settings: { readonly registration: "open" | "off" };
   readonly ticketCookies: Pick<TicketCookies, "set">;
   readonly providers: Pick<Providers, "offered">;
+  readonly mailing: Pick<Mailing, "isOn">;
 }
 
 /** GET and POST /sign-in. */
@@ -53,8 +55,17 @@ ${postForm({ action: view.url("/sign-in"), token: request.formToken }, fields)}
 ${passkeyPart(request, returnTo)}
 ${providerButtons({ ...parts, token: request.formToken, returnTo })}
 </div>
+${mailPart(returnTo)}
+<p class="below"><a href="${view.url("/recover", { return_to: returnTo })}">${texts.factors.recover.link}</a></p>
 ${parts.settings.registration === "open" && html`<p class="below">${words.newHere} <a href="${view.url("/sign-up", { return_to: returnTo })}">${words.signUp}</a></p>`}`;
     return view.page({ title: words.title, body, isError: problems.size > 0, hasScript: true });
+  }
+
+  /** The ways in for who has forgotten the password, or wants none. */
+  function mailPart(returnTo: string | undefined): Html | undefined {
+    if (!parts.mailing.isOn) return undefined;
+    const { forgotten, signIn } = texts.mail;
+    return html`<p class="below"><a href="${view.url("/forgotten")}">${forgotten.link}</a><br><a href="${view.url("/sign-in/mail", { return_to: returnTo })}">${signIn.link}</a></p>`;
   }
 
   function passkeyPart({ formToken: token }: PageRequest, returnTo: string | undefined): Html {

@@ -65,6 +65,17 @@ test("a password that is the username is refused at its field", async () => {
   assert.match(readable(reply), /The password must not be the username\./);
 });
 
+test("a password that everybody has is refused at its field, together with what else is wrong", async () => {
+  const browser = testBrowser(server);
+  const reply = await browser.submit(await browser.open("/sign-up"), "/sign-up", {
+    username: "ger trude",
+    password: "Password123",
+  });
+  assert.equal(reply.status, 422);
+  assert.match(readable(reply), /There are 2 problems/);
+  assert.match(readable(reply), /This password is one of those that are guessed first\. Choose another/);
+});
+
 test("a taken name and a taken address get one answer, which names neither", async () => {
   await server.addUser("heidi", { email: "heidi@pages.example" });
   const before = await server.rows();

@@ -1,7 +1,7 @@
+import type { Settings } from "../config-schema.ts";
 import type { Page, PageAnswer, PageRequest } from "../http/page.ts";
 import { unreachable } from "../primitives/assert.ts";
 import { checkEmail, checkName, checkUsername } from "../users/names.ts";
-import { passwordCharactersMin, passwordProblem } from "../users/password-rules.ts";
 import type { Users } from "../users/users.ts";
 import {
   type FieldProblems,
@@ -18,7 +18,8 @@ import { texts } from "./texts.ts";
 import { html } from "./view.ts";
 
 interface Parts extends SignInParts {
-  readonly users: Pick<Users, "register">;
+  readonly settings: SignInParts["settings"] & Pick<Settings, "passwordCharactersMin">;
+  readonly users: Pick<Users, "register" | "passwordProblem">;
 }
 
 /** GET and POST /sign-up. */
@@ -30,7 +31,7 @@ export function signUpPages(parts: Parts): Page[] {
     const { person } = request;
     const returnTo = returnPath(request.field("return_to") || request.query.return_to);
     const typed = (name: string) => ({ name, value: request.field(name), problems });
-    const passwordHint = words.passwordHint(passwordCharactersMin);
+    const passwordHint = words.passwordHint(settings.passwordCharactersMin);
     const fields = html`${hidden("return_to", returnTo)}
 ${textField({ ...typed("username"), label: texts.usernameLabel, autocomplete: "username", hint: words.usernameHint, isFirst: true })}
 ${textField({ ...typed("password"), label: texts.passwordLabel, type: "password", autocomplete: "new-password", hint: passwordHint })}
@@ -59,9 +60,12 @@ ${postForm({ action: view.url("/sign-up"), token: request.formToken }, fields)}
   async function submit(request: PageRequest): Promise<PageAnswer> {
     const wanted = readWanted(request);
     const again = (problems: FieldProblems) => form(request, problems);
-    const problems = problemsOf(wanted);
+    const problems = await problemsOf(wanted, parts.users);
     if (problems.size > 0) return { status: 422, html: again(problems) };
-    const result = await parts.users.register(wanted, { ip: request.ip });
+    const result = await parts.users.register(wanted, {
+      ip: request.ip,
+      languages: request.header("accept-language"),
+    });
     switch (result.outcome) {
       case "registered":
         break;
@@ -129,13 +133,16 @@ function readWanted({ field }: PageRequest) {
 }
 
 /** All that is wrong at once, by the rules that `register` asks one after the other. */
-function problemsOf({ username, password, email, name }: Wanted): FieldProblems {
+async function problemsOf(
+  { username, password, email, name }: Wanted,
+  { passwordProblem }: Parts["users"],
+): Promise<FieldProblems> {
   const problems = new Map<string, string>();
   const note = (field: string, checked: { ok: boolean; problem?: string } | undefined) => {
     if (checked?.problem !== undefined) problems.set(field, texts.problemOf(field, checked.problem));
   };
   note("username", checkUsername(username));
-  const problem = passwordProblem(password, { username, email });
+  const problem = await passwordProblem(password, { username, email });
   if (problem !== undefined) problems.set("password", texts.problemOf("password", problem));
   note("email", email === undefined ? undefined : checkEmail(email));
   note("name", name === undefined ? undefined : checkName(name));

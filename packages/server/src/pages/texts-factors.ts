@@ -43,6 +43,22 @@ export const factorTexts = {
     proceed: "I have kept them",
   },
 
+  recover: {
+    link: "Lost your passkey?",
+    title: "Come back by a recovery code",
+    about:
+      "If a passkey was your only way to sign in, one of the recovery codes that you kept signs you in. If you have a password or sign in with a provider, use that.",
+    codeLabel: "Recovery code",
+    submit: "Sign in",
+    missing: "Type your name and one of your recovery codes.",
+    wrong: "That name and that code do not sign in. Check both; each code works once.",
+    back: "Other ways to sign in",
+    nextTitle: "Get a new way to sign in now",
+    next: "You came back by a recovery code. Add a passkey or set a password, and remove the passkey that you lost. You can do that for the next minutes.",
+    addPasskey: "Passkeys and codes",
+    setPassword: "Set a password",
+  },
+
   stepUp: {
     title: "Is it you?",
     about: "What you are about to do is for you alone. Prove again who you are.",

@@ -64,6 +64,11 @@ const trouble = {
 export type TroubleCode = keyof typeof trouble;
 
 export const providerTexts = {
+  back: {
+    title: (host: string) => `Back to ${host}`,
+    proceed: "Continue",
+  },
+
   or: "or",
   continueWith: (provider: string) => `Continue with ${provider}`,
   trouble,

@@ -4,6 +4,7 @@ import type { PageProblem } from "../http/page.ts";
 import type { EndReason } from "../sessions/end.ts";
 import { factorEvents, factorTexts } from "./texts-factors.ts";
 import { logoutTexts } from "./texts-logout.ts";
+import { mailEvents, mailNotices, mailTexts } from "./texts-mail.ts";
 import { providerEvents, providerNotices, providerTexts } from "./texts-providers.ts";
 
 /**
@@ -55,6 +56,8 @@ export interface EventFacts {
   /** The device that it happened on. */
   readonly device: string | undefined;
   readonly endReason: EndReason | undefined;
+  /** It is about signing in by mail. */
+  readonly isByMail: boolean;
 }
 
 const endings: Readonly<Partial<Record<EndReason, string>>> = {
@@ -76,7 +79,11 @@ const events: Readonly<Partial<Record<AuditEventType, (facts: EventFacts) => str
   "password.changed": ({ byOperator }) =>
     byOperator ? "The operator of this site changed your password" : "You changed your password",
   ...providerEvents,
-  "sign_in.failed": () => "Somebody tried to sign in with a wrong password",
+  ...mailEvents,
+  "sign_in.failed": ({ isByMail }) =>
+    isByMail
+      ? "Somebody typed wrong digits where they had asked for a letter to sign in"
+      : "Somebody tried to sign in with a wrong password",
   "sign_in.limited": () => "Many wrong passwords were tried, so signing in was slowed down",
   "session.started": ({ device }) => (device === undefined ? "You signed in" : `You signed in on ${device}`),
   "session.ended": ({ endReason }) => (endReason === undefined ? undefined : endings[endReason]),
@@ -135,6 +142,7 @@ const notices = {
   "password-changed-others-ended": "Your password is changed, and all your other devices are signed out.",
   ...factorTexts.notices,
   ...providerNotices,
+  ...mailNotices,
 } as const;
 export type NoticeCode = keyof typeof notices;
 
@@ -164,6 +172,7 @@ export const texts = {
   notices,
   providers: providerTexts,
   logout: logoutTexts,
+  mail: mailTexts,
   nav: { label: "Account", account: "Your account", signIn: "Sign in", signOut: "Sign out" },
 
   home: {

@@ -95,6 +95,10 @@ export const limits = {
   allowedOriginsMax: 100,
   /** How long somebody may take at a provider, and then to prove the account that they had before. */
   providerAttemptSeconds: 600,
+  /** An app's code for who has signed in on the pages: how long it lives, and how old that sign-in may be. */
+  handoverCodeSeconds: 60,
+  handoverSignInSecondsMax: 300,
+  handoverCodeCharactersMax: 1000,
   providersMax: 50,
   identitiesPerUserMax: 20,
   /** What a provider calls somebody: OpenID Connect Core §2, `sub` "MUST NOT exceed 255 ASCII characters". */
@@ -135,8 +139,48 @@ export const limits = {
   logoutDeliveriesAtOnce: 20,
   /** What was told, or could not be, can be looked up for so long. */
   logoutDeliveryKeptDays: 7,
+  /** A person waits for it: how long the range service for breached passwords may take, and what it may bring. */
+  breachLookupMillisecondsMax: 1_500,
+  breachLookupBytesMax: 256 * 1024,
   /** For so long what a provider says of itself (discovery) is kept. */
   discoverySecondsMax: 3600,
+  /** For so long what a letter carries is good, counted from its sending. */
+  verifyAddressMinutes: 24 * 60,
+  changeAddressMinutes: 60,
+  resetPasswordMinutes: 30,
+  signInByMailMinutes: 10,
+  /** For so long a browser keeps the secret of a link that it was led by, until its button is pressed. */
+  linkSetAsideMinutes: 30,
+  /** Digits of the codes in letters: guessed at within `mailCodeOfLetter` and `mailCodeOfAddress` of the rate rules. */
+  mailCodeDigits: 6,
+  /** After this it is of no use to be told what happened. */
+  addressNoticeHours: 72,
+  /** Mail: the setting, what is under way at once, how often and how long it is tried, how large a letter may be. */
+  mailServerCharactersMax: 1000,
+  mailsAtOnceMax: 5,
+  mailTriesMax: 20,
+  mailSendMillisecondsMax: 60_000,
+  /** A mail that a node has taken comes back after this, when the node is gone: more than any sending takes. */
+  mailClaimMilliseconds: 180_000,
+  mailPauseSecondsMax: 1800,
+  mailBytesMax: 64 * 1024,
+  mailFactCharactersMax: 120,
+  mailTextCharactersMax: 1000,
+  mailLanguagesMax: 50,
+  acceptLanguageCharactersMax: 500,
+  /** At a stop, what is being sent may end within this. */
+  mailDrainMilliseconds: 10_000,
+  /** Mails that the development outbox keeps. */
+  outboxMailsMax: 100,
+  /** Events that are judged in one look at the audit log, and looks in one run. */
+  noticesPerLookMax: 200,
+  noticeLooksMax: 25,
+  /** Events that a node remembers to have judged. */
+  noticesRememberedMax: 20_000,
+  /** Notices of one kind to one person in an hour. */
+  noticesPerHourMax: 3,
+  /** Earlier sessions that a new one is compared with. */
+  sessionsComparedMax: 200,
   /** The clock difference that verifiers are assumed to tolerate. */
   clockToleranceSecondsMax: 300,
 } as const;

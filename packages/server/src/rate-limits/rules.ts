@@ -23,9 +23,26 @@ export const rateRules = {
   secondFactorFromAddress: { name: "second-factor-address", burst: 10, seconds: 60 },
   /** Codes of one account from everywhere: 720 guesses a day at three codes in a million. Passkeys do not count. */
   secondFactor: { name: "second-factor-account", burst: 30, seconds: 120 },
+  /** The same for a recovery code that is typed with a name and nothing else; by the name, whoever it is of. */
+  recoveryFromAddress: { name: "recovery-address", burst: 10, seconds: 60 },
+  recoveryOfAddress: { name: "recovery-all-address", burst: 50, seconds: 30 },
+  recovery: { name: "recovery-account", burst: 30, seconds: 120 },
   registration: { name: "registration-address", burst: 20, seconds: 60 },
   /** Ways to a provider that are begun from one address: each is a row for ten minutes. */
   providerStart: { name: "provider-start-address", burst: 60, seconds: 5 },
+  /**
+   * Mails that one address is asked for, by what was typed and before anybody looks whether it is known. One rule for
+   * all kinds: nobody fills a mailbox by turns.
+   */
+  mailToAddress: { name: "mail-to-address", burst: 5, seconds: 600 },
+  /** The same from one address of the network: a whole office may share it. */
+  mailFromAddress: { name: "mail-from-address", burst: 30, seconds: 30 },
+  /** The same by one account, to addresses that it calls its own. */
+  mailOfAccount: { name: "mail-of-account", burst: 10, seconds: 600 },
+  /** Guesses at the six digits of one letter. */
+  mailCodeOfLetter: { name: "mail-code-letter", burst: 5, seconds: 86_400 },
+  /** Guesses at all letters to one address: as few as at a second factor (RFC 4226 §7.3). Links are not guessed at. */
+  mailCodeOfAddress: { name: "mail-code-address", burst: 30, seconds: 120 },
   /** Not a limit on people: how often the audit log repeats that somebody is being limited. */
   limitedAudit: { name: "limited-audit", burst: 1, seconds: 3600 },
 } as const satisfies Record<string, RateRule>;

@@ -9,6 +9,17 @@ export const acrValues = {
   two: "urn:keyturn:2fa",
 } as const;
 
+const RECOVERY = "recovery";
+
+/**
+ * How whoever came back by a recovery code alone has proven who they are. RFC 8176 has no word for it, and leaves room
+ * for others; a code that was mailed is an `otp` too, and is none.
+ */
+export const RECOVERY_AMR: readonly string[] = ["otp", RECOVERY];
+
+/** Whether a session, or a sign-in that waits, began so. */
+export const isRecovered = (amr: readonly string[]): boolean => amr.includes(RECOVERY);
+
 export type Acr = (typeof acrValues)[keyof typeof acrValues];
 
 /** RFC 8176 §2, `mfa`: "Multiple-factor authentication". */

@@ -139,6 +139,25 @@ describe("registration", () => {
     assert.equal(hashes, 3);
   });
 
+  test("a letter to confirm the address waits if and only if the account was made, and mail is sent here", async () => {
+    const mails = async () => {
+      const rows = await room.database.all<{ address: string }>(sql`SELECT address FROM mails ORDER BY id`);
+      return rows.map(({ address }) => address);
+    };
+    const before = await mails();
+    let woken = 0;
+    const mail = { isOn: true, wake: () => void woken++ };
+    const { createUsers } = await import("./users.ts");
+    const on = createUsers({ ...room.dependencies, mail });
+    await on.register({ ...input, username: "told", email: "told@example.com" }, {});
+    await on.register({ ...input, username: "told", email: "other@example.com" }, {});
+    assert.deepEqual(await mails(), [...before, "told@example.com"]);
+    assert.equal(woken, 1);
+    const off = createUsers({ ...room.dependencies, mail: { ...mail, isOn: false } });
+    await off.register({ ...input, username: "untold", email: "untold@example.com" }, {});
+    assert.deepEqual(await mails(), [...before, "told@example.com"]);
+  });
+
   test("what is wrong with the form is told before anything is counted or hashed", async () => {
     for (let i = 0; i < 30; i++) {
       const refused = await room.users.register(

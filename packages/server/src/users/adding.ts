@@ -6,10 +6,11 @@ import type { RateLimits } from "../rate-limits/rate-limits.ts";
 import { rateRules } from "../rate-limits/rules.ts";
 import { insertGrant, lockRoleChanges } from "../roles/roles.sql.ts";
 import type { Database } from "../storage/database.ts";
+import type { MailDoor } from "./mailing/queued.ts";
+import { verificationOfNew } from "./mailing/registering.ts";
 import { checkEmail, checkName, checkRoles, checkUsername, emailKey, usernameKey } from "./names.ts";
-import { recogniseHash } from "./password-hashes.ts";
+import type { NewPasswords } from "./new-passwords.ts";
 import type { Passwords } from "./password-hashing.ts";
-import { passwordProblem } from "./password-rules.ts";
 import { type By, type InvalidField, invalid, type User, userFromRow } from "./user.ts";
 import {
   insertUser,
@@ -55,7 +56,9 @@ interface Dependencies {
   readonly database: Database;
   readonly clock: Clock;
   readonly passwords: Pick<Passwords, "hash">;
+  readonly newPasswords: NewPasswords;
   readonly rateLimits: Pick<RateLimits, "consume">;
+  readonly mail: MailDoor;
 }
 
 interface CheckedUser extends Pick<NewUserRow, "username" | "username_key" | "email" | "email_key" | "name"> {
@@ -63,11 +66,17 @@ interface CheckedUser extends Pick<NewUserRow, "username" | "username_key" | "em
 }
 
 /** The two doors for new users: the operator's, and the public one. */
-export function createAdding({ database, clock, passwords, rateLimits }: Dependencies) {
+export function createAdding({ database, clock, passwords, newPasswords, rateLimits, mail }: Dependencies) {
   /** One transaction; of any number with one name at once, one is added. */
   async function insert(
     user: CheckedUser,
-    more: { hash: string | undefined; verified: boolean; by: By; public: boolean },
+    more: {
+      hash: string | undefined;
+      verified: boolean;
+      by: By;
+      public: boolean;
+      languages?: string | undefined;
+    },
   ) {
     const at = clock.now();
     const id: Id = newId(at);
@@ -92,6 +101,9 @@ export function createAdding({ database, clock, passwords, rateLimits }: Depende
       ...(more.hash === undefined ? [] : [putPassword({ id: newId(at), userId: id, hash: more.hash, at })]),
       ...roles.map((role) => insertGrant({ userId: id, role, resource: "" })),
       insertEvent({ id: newId(at), at, event, onlyIf: userExists(id) }),
+      ...(more.public
+        ? verificationOfNew(mail, { id, email: row.email, at, languages: more.languages })
+        : []),
     ]);
     if (results[roles.length === 0 ? 0 : 1]?.changes !== 1) return undefined;
     const given = { roles: roles.join(" ") || null, resource_roles: null };
@@ -107,10 +119,12 @@ export function createAdding({ database, clock, passwords, rateLimits }: Depende
 
   return {
     async add(input: NewUser, by: By): Promise<UserAdded> {
-      const checked = checkNewUser(input);
+      const checked = await checkNewUser(input, newPasswords);
       if ("outcome" in checked) return checked;
       let hash = input.passwordHash;
       if (input.password !== undefined) {
+        const breached = await newPasswords.checkBreaches(input.password);
+        if (breached !== undefined) return breached;
         const hashed = await passwords.hash(input.password);
         if (hashed.outcome === "busy") return hashed;
         hash = hashed.hash;
@@ -124,9 +138,12 @@ export function createAdding({ database, clock, passwords, rateLimits }: Depende
      * Makes an account for a stranger. The password is hashed before anybody looks whether the name is free, and a
      * taken username and a taken address get one answer: it does not tell who has an account.
      */
-    async register(input: Registration, from: { ip?: string | undefined }): Promise<Registered> {
+    async register(
+      input: Registration,
+      from: { ip?: string | undefined; languages?: string | undefined },
+    ): Promise<Registered> {
       const { username, email, name, password } = input;
-      const checked = checkNewUser({ username, email, name, password });
+      const checked = await checkNewUser({ username, email, name, password }, newPasswords);
       if ("outcome" in checked) return checked;
       const address = addressBlock(from.ip);
       if (address !== undefined) {
@@ -134,16 +151,21 @@ export function createAdding({ database, clock, passwords, rateLimits }: Depende
         if (!limit.allowed)
           return { outcome: "too_many_attempts", retryAfterSeconds: limit.retryAfterSeconds };
       }
+      const breached = await newPasswords.checkBreaches(password);
+      if (breached !== undefined) return breached;
       const hashed = await passwords.hash(password);
       if (hashed.outcome === "busy") return hashed;
       const by = { actor: "user", ip: from.ip } as const;
-      const user = await insert(checked, { hash: hashed.hash, verified: false, by, public: true });
+      const { languages } = from;
+      const more = { hash: hashed.hash, verified: false, by, public: true, languages };
+      const user = await insert(checked, more);
+      if (user?.email !== undefined) mail.wake();
       return user === undefined ? { outcome: "registration_refused" } : { outcome: "registered", user };
     },
   };
 }
 
-function checkNewUser(input: NewUser): CheckedUser | InvalidField {
+async function checkNewUser(input: NewUser, newPasswords: NewPasswords): Promise<CheckedUser | InvalidField> {
   const username = checkUsername(input.username);
   if (!username.ok) return invalid("username", username.problem);
   const email = input.email === undefined ? undefined : checkEmail(input.email);
@@ -153,7 +175,7 @@ function checkNewUser(input: NewUser): CheckedUser | InvalidField {
   const roles = checkRoles(input.roles ?? []);
   if (!roles.ok) return invalid("roles", roles.problem);
   const of = { username: username.value, email: email?.value };
-  const secret = checkSecret(input, of);
+  const secret = await newPasswords.check(input, of);
   if (secret !== undefined) return secret;
   return {
     username: username.value,
@@ -163,21 +185,4 @@ function checkNewUser(input: NewUser): CheckedUser | InvalidField {
     name: name?.value ?? null,
     roles: roles.value,
   };
-}
-
-/** What is wrong with a new password, or with the hash that came in its place. */
-export function checkSecret(
-  input: Pick<NewUser, "password" | "passwordHash">,
-  of: { username: string; email?: string | undefined },
-): InvalidField | undefined {
-  if (input.password !== undefined && input.passwordHash !== undefined) {
-    return invalid("passwordHash", "Give a password or a hash of one, not both.");
-  }
-  if (input.password !== undefined) {
-    const problem = passwordProblem(input.password, of);
-    return problem === undefined ? undefined : invalid("password", problem);
-  }
-  if (input.passwordHash === undefined) return undefined;
-  const recognised = recogniseHash(input.passwordHash);
-  return recognised.ok ? undefined : invalid("passwordHash", recognised.problem);
 }

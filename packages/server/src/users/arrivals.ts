@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import type { Settings } from "../config-schema.ts";
 import { limits } from "../primitives/limits.ts";
-import { MFA } from "../sessions/acr.ts";
+import { isRecovered, MFA } from "../sessions/acr.ts";
 import type { Session, SessionKind } from "../sessions/session.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import type { StartOptions } from "../sessions/starting.ts";
@@ -19,6 +19,8 @@ export interface Arrival {
   readonly replaces?: Session | undefined;
   /** RFC 7638: the key that the session's refresh token is bound to. */
   readonly keyThumbprint?: string | undefined;
+  /** When it was proven, where that was before now. Milliseconds since 1970. */
+  readonly provenAt?: number | undefined;
   /** Where the request comes from. Without it the limits by address cannot hold. */
   readonly ip?: string | undefined;
   readonly userAgent?: string | undefined;
@@ -52,7 +54,7 @@ type ArriveOptions = Pick<StartOptions, "also" | "onlyIf" | "follows">;
 export type FactorPolicy = Pick<Settings, "secondFactor" | "secondFactorRoles">;
 
 /** Whether the operator asks a second factor of this user. */
-function mustHaveSecond(user: Pick<User, "roles">, policy: FactorPolicy): boolean {
+export function mustHaveSecond(user: Pick<User, "roles">, policy: FactorPolicy): boolean {
   switch (policy.secondFactor) {
     case "optional":
       return false;
@@ -62,6 +64,10 @@ function mustHaveSecond(user: Pick<User, "roles">, policy: FactorPolicy): boolea
       return user.roles.some((role) => policy.secondFactorRoles.includes(role));
   }
 }
+
+/** Two codes of one sheet are one factor. */
+const methodsAfter = (amr: readonly string[], methods: readonly FactorMethod[]): readonly FactorMethod[] =>
+  isRecovered(amr) ? methods.filter((method) => method !== "recovery_code") : methods;
 
 export type Arrivals = ReturnType<typeof createArrivals>;
 
@@ -80,7 +86,7 @@ export function createArrivals({ sessions, ownedBy, tickets, settings }: Depende
     { amr, ...arrival }: ArrivedHow,
     options: ArriveOptions = {},
   ): Promise<SignedInArrival | undefined> {
-    const { clientId, kind = "app", replaces, keyThumbprint, ip } = arrival;
+    const { clientId, kind = "app", replaces, keyThumbprint, provenAt, ip } = arrival;
     const session = {
       userId: user.id,
       clientId,
@@ -91,6 +97,7 @@ export function createArrivals({ sessions, ownedBy, tickets, settings }: Depende
       ip: ip !== undefined && isIP(ip) !== 0 ? ip : undefined,
       userAgent: cleanText(arrival.userAgent, limits.userAgentCharactersMax),
       keyThumbprint,
+      authenticatedAt: provenAt,
     };
     const started = await sessions.start(session, { ...options, replaces });
     return started && { outcome: "signed_in", user, ...started };
@@ -119,7 +126,7 @@ export function createArrivals({ sessions, ownedBy, tickets, settings }: Depende
       const ticket = await tickets.issue({ userId: user.id, purpose, arrival, onlyIf, also });
       return ticket === undefined
         ? undefined
-        : { outcome: "second_factor_required", ticket, purpose, methods };
+        : { outcome: "second_factor_required", ticket, purpose, methods: methodsAfter(amr, methods) };
     },
   };
 }

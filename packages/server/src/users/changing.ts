@@ -6,8 +6,9 @@ import type { Sessions } from "../sessions/sessions.ts";
 import type { Database } from "../storage/database.ts";
 import { isUniqueViolation } from "../storage/statement-failed.ts";
 import { actAndEnd, eventIfChanged } from "./acts.ts";
-import { checkSecret } from "./adding.ts";
+import { deleteMailCodesOf } from "./mailing/mail-codes.sql.ts";
 import { checkEmail, checkName, checkRoles, checkUsername, emailKey, usernameKey } from "./names.ts";
+import type { NewPasswords } from "./new-passwords.ts";
 import type { Passwords } from "./password-hashing.ts";
 import { type By, type InvalidField, invalid, type User, userFromRow } from "./user.ts";
 import {
@@ -60,13 +61,14 @@ interface Dependencies {
   readonly database: Database;
   readonly clock: Clock;
   readonly passwords: Pick<Passwords, "hash">;
+  readonly newPasswords: NewPasswords;
   readonly sessions: Pick<Sessions, "endAllOfUserStatements" | "announceEnded">;
   readonly grants: Pick<Grants, "setEverywhere">;
 }
 
 /** Changes of a user's record, password and roles. */
 export function createChanging(dependencies: Dependencies) {
-  const { database, clock, passwords, sessions, grants } = dependencies;
+  const { database, clock, passwords, newPasswords, sessions, grants } = dependencies;
 
   async function whichIsTaken(id: Id, changes: UserChanges): Promise<"username_taken" | "email_taken"> {
     const { username } = changes;
@@ -88,6 +90,8 @@ export function createChanging(dependencies: Dependencies) {
         const [updated] = await database.batch([
           updateUser({ id, at, changes }),
           eventIfChanged({ type: "user.updated", userId: id, at, detail }, by),
+          // What went to the address of before opens nothing any more.
+          ...(changes.email === undefined ? [] : [deleteMailCodesOf(id)]),
         ]);
         if (updated?.changes !== 1) return { outcome: "unknown_user" };
       } catch (error) {
@@ -102,10 +106,12 @@ export function createChanging(dependencies: Dependencies) {
       const row = isId(id) ? await database.one<UserRow>(selectUser(id)) : undefined;
       const user = row && userFromRow(row);
       if (user === undefined) return { outcome: "unknown_user" };
-      const wrong = checkSecret(input, user);
+      const wrong = await newPasswords.check(input, user);
       if (wrong !== undefined) return wrong;
       let hash = input.passwordHash;
       if (input.password !== undefined) {
+        const breached = await newPasswords.checkBreaches(input.password);
+        if (breached !== undefined) return breached;
         const hashed = await passwords.hash(input.password);
         if (hashed.outcome === "busy") return hashed;
         hash = hashed.hash;

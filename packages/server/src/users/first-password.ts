@@ -2,7 +2,7 @@ import { insertEvent } from "../audit/audit.sql.ts";
 import type { Clock } from "../primitives/clock.ts";
 import { type Id, newId } from "../primitives/id.ts";
 import type { Database } from "../storage/database.ts";
-import { checkSecret } from "./adding.ts";
+import type { NewPasswords } from "./new-passwords.ts";
 import type { Passwords } from "./password-hashing.ts";
 import { type By, type InvalidField, userFromRow } from "./user.ts";
 import {
@@ -27,10 +27,11 @@ interface Dependencies {
   readonly database: Database;
   readonly clock: Clock;
   readonly passwords: Pick<Passwords, "hash">;
+  readonly newPasswords: NewPasswords;
 }
 
 /** A password for a user who came without one, by a provider. */
-export function createFirstPassword({ database, clock, passwords }: Dependencies) {
+export function createFirstPassword({ database, clock, passwords, newPasswords }: Dependencies) {
   const find = (userId: Id) => database.one<Found>(selectUserWithPassword(userId));
 
   return {
@@ -42,7 +43,9 @@ export function createFirstPassword({ database, clock, passwords }: Dependencies
     async setFirstPassword(userId: Id, password: string, by: By): Promise<FirstPasswordSet> {
       const found = await find(userId);
       if (found === undefined || found.password_hash !== null) return { outcome: "has_one" };
-      const wrong = checkSecret({ password }, userFromRow(found));
+      const wrong =
+        (await newPasswords.check({ password }, userFromRow(found))) ??
+        (await newPasswords.checkBreaches(password));
       if (wrong !== undefined) return wrong;
       const hashed = await passwords.hash(password);
       if (hashed.outcome === "busy") return hashed;

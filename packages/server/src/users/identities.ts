@@ -16,6 +16,8 @@ import {
   selectHolder,
   selectIdentities,
 } from "./identities.sql.ts";
+import type { MailDoor } from "./mailing/queued.ts";
+import { verificationOfNew } from "./mailing/registering.ts";
 import { checkUsername, emailKey, usernameKey } from "./names.ts";
 import { type By, type User, userFromRow } from "./user.ts";
 import {
@@ -71,13 +73,14 @@ export type Identities = ReturnType<typeof createIdentities>;
 interface Dependencies {
   readonly database: Database;
   readonly clock: Clock;
+  readonly mail: MailDoor;
 }
 
 /**
  * Who is who at a provider. Keyed by issuer and subject, never by an e-mail address: whoever says that they have
  * somebody's address is not therefore that person. Every act is one transaction with its audit event inside.
  */
-export function createIdentities({ database, clock }: Dependencies) {
+export function createIdentities({ database, clock, mail }: Dependencies) {
   async function holderOf(key: IdentityKey): Promise<Id | undefined> {
     const row = await database.one<{ user_id: Uint8Array }>(selectHolder(key));
     return row && idFromBytes(row.user_id);
@@ -112,8 +115,10 @@ export function createIdentities({ database, clock }: Dependencies) {
       insertEvent({ id: newId(at), at, event, onlyIf: userExists(userId) }),
       insertIdentityOfNew({ ...identity, id: identityId, userId, at }, userExists(userId)),
       linkedEvent(identity, { id: identityId, userId, at, by }),
+      ...(emailVerified ? [] : verificationOfNew(mail, { id: userId, email: row.email, at })),
     ]);
     if (inserted?.changes !== 1) return undefined;
+    if (!emailVerified && email !== undefined) mail.wake();
     const none = { roles: null, resource_roles: null, external_id: null, disabled_at: null };
     return userFromRow({ ...row, ...none, updated_at: at });
   }

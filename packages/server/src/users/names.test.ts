@@ -185,8 +185,13 @@ test("text of strangers is cut to its bound and freed of control characters", ()
 });
 
 describe("passwords that may be set", () => {
-  const problem = (password: string) =>
-    passwordProblem(password, { username: "Alexandra", email: "alexandra@example.com" });
+  const place = {
+    passwordCharactersMin: 8,
+    siteName: "The Book-Shop",
+    issuer: "https://www.books.example:8443",
+  };
+  const problem = (password: string, at = place) =>
+    passwordProblem(password, { username: "Alexandra", email: "lexi.carroll@example.com" }, at);
 
   test("NIST SP 800-63B §3.1.1.2: 8 characters at least, 1024 bytes at most, of any kind", () => {
     for (const password of ["aaaaaaaa", "        ", "🦊".repeat(8), "x".repeat(1024), "pass\0word"]) {
@@ -201,10 +206,41 @@ describe("passwords that may be set", () => {
     assert.match(problem("\ud83d".repeat(9)) ?? "", /Unicode/);
   });
 
+  test("NIST SP 800-63B-4 §3.1.1.2: 15 characters at least where the settings say so", () => {
+    const strict = { ...place, passwordCharactersMin: 15 };
+    assert.match(problem("fourteen chars", strict) ?? "", /at least 15/);
+    assert.equal(problem("fifteen chars !", strict), undefined);
+  });
+
   test("are not the username or the e-mail address, in any case", () => {
-    assert.match(problem("ALEXANDRA") ?? "", /username/);
-    assert.match(problem("Alexandra@Example.com") ?? "", /e-mail/);
-    assert.equal(passwordProblem("alexandra@example.com", { username: "alex" }), undefined);
+    assert.match(problem("ALEXANDRA") ?? "", /the username/);
+    assert.match(problem("Lexi.Carroll@Example.com") ?? "", /the e-mail address/);
+    assert.match(problem("lexi.carroll") ?? "", /first part of the e-mail address/);
+    assert.match(problem("LexiCarroll") ?? "", /first part of the e-mail address/);
+    const other = { username: "alex" };
+    assert.equal(passwordProblem("alexandra@example.com", other, place), undefined);
+  });
+
+  test("NIST SP 800-63B-4 §3.1.1.2: are not the name or the address of this site, however it is spelt", () => {
+    for (const password of ["the book-shop", "TheBookShop", "The_Book_Shop", "ｔｈｅ book shop"])
+      assert.match(problem(password) ?? "", /the name of this site/, password);
+    for (const password of [
+      "books.example",
+      "BooksExample",
+      "www.books.example",
+      "www.books.example:8443",
+      "https://www.books.example:8443",
+    ])
+      assert.match(problem(password) ?? "", /the address of this site/, password);
+  });
+
+  test("§3.1.1.2: the whole password is compared, not what is in it", () => {
+    for (const password of ["Alexandra and the books", "thebookshop1", "my books.example"])
+      assert.equal(problem(password), undefined, password);
+    // Of a name of signs alone nothing is left to compare but itself.
+    const signs = { ...place, siteName: "********" };
+    assert.match(problem("********", signs) ?? "", /the name of this site/);
+    assert.equal(problem("!!!!!!!!", signs), undefined);
   });
 
   test("have one spelling: normalising twice is normalising once", () => {

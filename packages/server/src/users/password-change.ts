@@ -8,7 +8,7 @@ import type { Session } from "../sessions/session.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import type { Database } from "../storage/database.ts";
 import { actAndEnd } from "./acts.ts";
-import { checkSecret } from "./adding.ts";
+import type { NewPasswords } from "./new-passwords.ts";
 import type { Passwords } from "./password-hashing.ts";
 import { type InvalidField, invalid, userFromRow } from "./user.ts";
 import {
@@ -48,6 +48,7 @@ interface Dependencies {
   readonly database: Database;
   readonly clock: Clock;
   readonly passwords: Pick<Passwords, "hash" | "verify" | "verifyNothing">;
+  readonly newPasswords: NewPasswords;
   readonly rateLimits: Pick<RateLimits, "consumeAll" | "refund">;
   readonly sessions: Pick<Sessions, "start" | "endAllOfUserStatements" | "announceEnded">;
 }
@@ -56,7 +57,7 @@ type Found = UserRow & { password_hash: string | null; password_changed_at: numb
 
 /** A user's own change of password. */
 export function createPasswordChange(dependencies: Dependencies) {
-  const { database, clock, passwords, rateLimits, sessions } = dependencies;
+  const { database, clock, passwords, newPasswords, rateLimits, sessions } = dependencies;
 
   /** Whether the current password is right, within the same limits as a sign-in by this account. */
   async function prove(change: PasswordChange, found: Found) {
@@ -105,13 +106,15 @@ export function createPasswordChange(dependencies: Dependencies) {
       const found = await database.one<Found>(selectUserWithPassword(change.session.userId));
       if (found === undefined) return { outcome: "wrong_password" };
       const user = userFromRow(found);
-      const wrong = checkSecret({ password: change.password }, user);
+      const wrong = await newPasswords.check({ password: change.password }, user);
       if (wrong !== undefined) return wrong;
       if (change.password === change.current) {
         return invalid("password", "Choose a password that is not the current one.");
       }
       const proven = await prove(change, found);
       if (proven.outcome !== "match") return proven;
+      const breached = await newPasswords.checkBreaches(change.password);
+      if (breached !== undefined) return breached;
       const hashed = await passwords.hash(change.password);
       return hashed.outcome === "busy" ? hashed : write(change, found, hashed.hash);
     },

@@ -68,13 +68,13 @@ export function createPasswords({ settings, threads = defaultThreads(settings) }
 
   return {
     /**
-     * A new hash in its stored form, a PHC string. The caller has checked the password by `passwordProblem`.
+     * A new hash in its stored form, a PHC string. The caller has checked the password (new-passwords.ts).
      * @throws when the hashing thread broke
      */
     async hash(password: string): Promise<Hashed> {
       const salt = Uint8Array.from(randomBytes(SALT_BYTES));
       const text = normalisePassword(password);
-      assert(text !== undefined, "a password was hashed that passwordProblem refuses");
+      assert(text !== undefined, "a password was hashed that nobody can have");
       const reply = await derive({ ...current, password: text, salt, digestBytes: DIGEST_BYTES });
       if (reply === "busy") return { outcome: "busy" };
       const digest = Uint8Array.from(digestOf(reply));

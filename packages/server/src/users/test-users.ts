@@ -10,6 +10,8 @@ import { openTestDatabase } from "../storage/test-database.ts";
 import { createRefreshTokens } from "../tokens/refresh-token.ts";
 import { createSessionCookies } from "../tokens/session-cookie.ts";
 import { createArrivals } from "./arrivals.ts";
+import { createCommonPasswords } from "./common-passwords.ts";
+import { createNewPasswords } from "./new-passwords.ts";
 import { createPasswords } from "./password-hashing.ts";
 import { createSignIn } from "./sign-in.ts";
 import { createUsers } from "./users.ts";
@@ -53,9 +55,24 @@ export async function openUsers() {
     tickets: { issue: async () => undefined },
     settings: { secondFactor: "optional", secondFactorRoles: [] },
   });
+  const mail = { isOn: true, wake() {} };
   const announce = async () => {};
   const grants = createGrants({ reminting: createReminting({ database, clock, announce }) });
-  const dependencies = { database, clock, passwords, rateLimits, sessions, arrivals, grants };
+  const newPasswords = createNewPasswords({
+    settings: { passwordCharactersMin: 8, siteName: "Keyturn", issuer: "http://localhost" },
+    common: createCommonPasswords(),
+  });
+  const dependencies = {
+    database,
+    clock,
+    passwords,
+    newPasswords,
+    rateLimits,
+    sessions,
+    arrivals,
+    grants,
+    mail,
+  };
   const users = createUsers(dependencies);
   const audit = createAudit({ database });
   return {

@@ -8,7 +8,9 @@ import type { Database } from "../storage/database.ts";
 import { createAdding } from "./adding.ts";
 import { createChanging } from "./changing.ts";
 import { createFirstPassword } from "./first-password.ts";
+import type { MailDoor } from "./mailing/queued.ts";
 import { loginKey } from "./names.ts";
+import type { NewPasswords } from "./new-passwords.ts";
 import { createPasswordChange } from "./password-change.ts";
 import type { Passwords } from "./password-hashing.ts";
 import { createSwitching } from "./switching.ts";
@@ -21,9 +23,11 @@ interface Dependencies {
   readonly database: Database;
   readonly clock: Clock;
   readonly passwords: Pick<Passwords, "hash" | "verify" | "verifyNothing">;
+  readonly newPasswords: NewPasswords;
   readonly rateLimits: Pick<RateLimits, "consume" | "consumeAll" | "refund">;
   readonly sessions: Pick<Sessions, "start" | "endAllOfUserStatements" | "announceEnded">;
   readonly grants: Pick<Grants, "setEverywhere">;
+  readonly mail: MailDoor;
 }
 
 /** The users of this server. Every act is one transaction with its audit event inside. */
@@ -43,6 +47,9 @@ export function createUsers(dependencies: Dependencies) {
     ...createFirstPassword(dependencies),
 
     findById,
+
+    /** What is wrong with a new password by the rules and the list that is here, as a sentence for the person. */
+    passwordProblem: dependencies.newPasswords.problem,
 
     /** By id, username or e-mail address: a username is shaped like neither of the others. */
     async find(text: string): Promise<User | undefined> {

@@ -16,6 +16,7 @@ CREATE TABLE mails (
   expires_at BIGINT NOT NULL,
   done_at BIGINT
 );
+CREATE INDEX mails_by_user ON mails (user_id, kind) WHERE user_id IS NOT NULL;
 CREATE INDEX mails_by_next_try ON mails (next_try_at) WHERE done_at IS NULL;
 
 CREATE TABLE mail_position (
@@ -23,8 +24,11 @@ CREATE TABLE mail_position (
   noticed_until BIGINT NOT NULL
 );
 
+-- What a letter opens, by digests alone. One row a mail: a mail that is sent again carries another link.
+-- asker_digest says in whose hands the six digits are good.
 CREATE TABLE mail_codes (
-  link_digest BYTEA NOT NULL PRIMARY KEY,
+  mail_id BYTEA NOT NULL PRIMARY KEY,
+  link_digest BYTEA NOT NULL UNIQUE,
   purpose TEXT NOT NULL,
   user_id BYTEA NOT NULL REFERENCES users (id) ON DELETE CASCADE,
   email TEXT NOT NULL,
@@ -32,7 +36,6 @@ CREATE TABLE mail_codes (
   code_digest BYTEA,
   asker_digest BYTEA,
   password_changed_at BIGINT NOT NULL,
-  tries BIGINT NOT NULL,
   created_at BIGINT NOT NULL,
   expires_at BIGINT NOT NULL
 );

@@ -94,6 +94,16 @@ export function deletePasskey(userId: Id, id: Id): Sql {
         WHERE i.user_id = ${user}))`;
 }
 
+/** Whether a user could sign in by a passkey, and by nothing else: no password, no provider that is not disabled. */
+export function passkeyIsOnlyWayIn(userId: Id): Sql {
+  const user = idToBytes(userId);
+  return sql`EXISTS (SELECT 1 FROM passkeys WHERE user_id = ${user})
+    AND NOT EXISTS (SELECT 1 FROM credentials WHERE user_id = ${user} AND kind = 'password')
+    AND NOT EXISTS (
+      SELECT 1 FROM identities i JOIN providers p ON p.id = i.provider_id AND p.disabled_at IS NULL
+      WHERE i.user_id = ${user})`;
+}
+
 export const deletePasskeysOf = (userId: Id): Sql =>
   sql`DELETE FROM passkeys WHERE user_id = ${idToBytes(userId)}`;
 

@@ -15,6 +15,7 @@ import { deleteSpentChallenges } from "./factors.sql.ts";
 import { createManaging } from "./managing.ts";
 import { createOwnedFactors } from "./owned.ts";
 import { createPasskeys } from "./passkeys.ts";
+import { createRecovery } from "./recovery.ts";
 import { createRecoveryCodes } from "./recovery-codes.ts";
 import { createSecondStep } from "./second-step.ts";
 import { createStepUp } from "./step-up.ts";
@@ -57,6 +58,7 @@ export function createFactors(given: Dependencies) {
     secondStep: createSecondStep(parts),
     stepUp: createStepUp(parts),
     managing: createManaging(parts),
+    recover: createRecovery(parts),
 
     /** What `navigator.credentials.get` is asked for when nobody has said who they are. */
     passkeyOptions: (owner: string): Promise<object> =>

@@ -69,7 +69,6 @@ export function createRecoveryCodes({ database, clock }: { database: Database; c
       const unspent = recoveryCodeUnspent(userId, digest);
       const left = await this.left(userId);
       if (left === 0) return undefined;
-      const at = clock.now();
       const event = {
         type: "recovery_code.used",
         actor: "user",
@@ -81,10 +80,14 @@ export function createRecoveryCodes({ database, clock }: { database: Database; c
         // RFC 8176 §2 has no word for a look-up secret; it is a password that is good once.
         amr: ["otp"],
         onlyIf: unspent,
-        spend: (onlyIf) => [
-          insertEvent({ id: newId(at), at, event, onlyIf }),
-          spendRecoveryCode(userId, digest, onlyIf),
-        ],
+        spend(onlyIf) {
+          // Of the act that it belongs to, which began before: so the log tells them in one order.
+          const at = clock.now();
+          return [
+            insertEvent({ id: newId(at), at, event, onlyIf }),
+            spendRecoveryCode(userId, digest, onlyIf),
+          ];
+        },
       };
     },
 

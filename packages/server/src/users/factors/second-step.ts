@@ -1,5 +1,5 @@
 import type { Id } from "../../primitives/id.ts";
-import { MFA } from "../../sessions/acr.ts";
+import { isRecovered, MFA } from "../../sessions/acr.ts";
 import type { Session } from "../../sessions/session.ts";
 import type { Arrivals, SignedInArrival } from "../arrivals.ts";
 import type { User } from "../user.ts";
@@ -82,7 +82,9 @@ export function createSecondStep(dependencies: Dependencies) {
       return passkeys.check(passkey, { use, userId: user.id, ip });
     }
     if (code === undefined) return undefined;
-    return recoveryCodes.isShaped(code) ? recoveryCodes.check(user.id, code, ip) : totp.check(user.id, code);
+    if (!recoveryCodes.isShaped(code)) return totp.check(user.id, code);
+    // Two codes of one sheet are one factor.
+    return isRecovered(ticket.arrival.amr) ? undefined : recoveryCodes.check(user.id, code, ip);
   }
 
   /** A proof within the limits. Passkeys cannot be guessed, so theirs are those of the ticket alone. */

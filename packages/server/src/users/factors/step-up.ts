@@ -6,7 +6,7 @@ import { limits } from "../../primitives/limits.ts";
 import { addressBlock } from "../../rate-limits/address.ts";
 import type { RateLimits } from "../../rate-limits/rate-limits.ts";
 import { rateRules } from "../../rate-limits/rules.ts";
-import { acrOf, acrValues, MFA } from "../../sessions/acr.ts";
+import { acrOf, acrValues, isRecovered, MFA } from "../../sessions/acr.ts";
 import type { Session } from "../../sessions/session.ts";
 import type { Sessions } from "../../sessions/sessions.ts";
 import type { Database } from "../../storage/database.ts";
@@ -186,7 +186,8 @@ export function createStepUp(dependencies: Dependencies) {
     /** Whether the session's last proof is fresh enough, and as strong as its user can give one, for a sensitive act. */
     isRecent(session: Session, owned: Pick<OwnedFactors, "hasSecond">): boolean {
       const age = clock.now() - session.authenticatedAt;
-      const isStrong = !owned.hasSecond || acrOf(session.amr) === acrValues.two;
+      // Who came back by a recovery code has lost what else there was: they are here to set up a new one.
+      const isStrong = !owned.hasSecond || acrOf(session.amr) === acrValues.two || isRecovered(session.amr);
       return isStrong && age <= limits.recentProofMinutesMax * 60_000;
     },
   };

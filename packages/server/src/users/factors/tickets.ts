@@ -4,6 +4,7 @@ import { type Id, idFromBytes } from "../../primitives/id.ts";
 import { limits } from "../../primitives/limits.ts";
 import { randomSecret } from "../../primitives/random.ts";
 import type { SessionKind } from "../../sessions/session.ts";
+import { lockUser } from "../../sessions/sessions.sql.ts";
 import type { Database, Sql } from "../../storage/database.ts";
 import { anyway } from "./factors.sql.ts";
 import {
@@ -64,7 +65,8 @@ export function createTickets({ database, clock }: { database: Database; clock: 
         expiresAt,
         onlyIf,
       };
-      const [inserted] = await database.batch([insertTicket(row), ...also]);
+      // The user's row is held: of two uses of one proof at once the second one sees that it is used up.
+      const [, inserted] = await database.batch([lockUser(userId), insertTicket(row), ...also]);
       return inserted?.changes === 1 ? ticket : undefined;
     },
 

@@ -4,6 +4,7 @@ import { diagnoseDatabase } from "./database.ts";
 import { diagnoseDataFolder, diagnoseSecret } from "./files.ts";
 import type { Finding } from "./finding.ts";
 import { diagnoseIssuer } from "./issuer.ts";
+import { diagnoseMail } from "./mail.ts";
 import { diagnoseSettings } from "./settings.ts";
 
 /**
@@ -13,6 +14,7 @@ import { diagnoseSettings } from "./settings.ts";
  */
 export async function* diagnose(settings: ResolvedSettings, machineClock: Clock): AsyncGenerator<Finding> {
   yield* diagnoseSettings(settings, machineClock);
+  yield* diagnoseMail(settings);
   yield* diagnoseDataFolder(settings);
   const { masters, findings } = diagnoseSecret(settings);
   yield* findings;
