@@ -42,8 +42,6 @@ test("a link from a mailbox: its secret is in no address, no Referer and no scri
   const referers: (string | undefined)[] = [];
   page.on("request", (request) => referers.push(request.headers().referer));
   const check = async (moment: string) => {
-    // With its stylesheet: a page that has come so far only is not what anybody reads.
-    await page.waitForLoadState("load");
     assert.deepEqual(await accessibilityProblems(page), [], moment);
     assert.equal(await overflowsSideways(page), false, moment);
     await visit.screenshot(page, moment);

@@ -40,7 +40,6 @@ test("a developer finds a mail, reads it as text and as HTML, and follows its li
     const page = await visit.context.newPage();
     await page.goto(`${server.url}/outbox`);
     const check = async (moment: string) => {
-      await page.waitForLoadState("load");
       assert.deepEqual(await accessibilityProblems(page), [], `${moment} ${colorScheme}`);
       assert.equal(await overflowsSideways(page), false, `${moment} ${width}`);
       await visit.screenshot(page, `mail ${moment} ${colorScheme}`);
