@@ -1,3 +1,4 @@
+import fs from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { type JobOptions, type JobResult, neverRan, runJob } from "./testing/job.ts";
@@ -24,6 +25,20 @@ function readArguments() {
   const unknown = values.engine.find((name) => !engines.includes(name as Engine));
   if (unknown !== undefined) throw new Error(`--engine takes ${engines.join(" or ")}, not "${unknown}".`);
   return { ...values, engine: values.engine as Engine[], wanted: positionals };
+}
+
+const memoryBytesNeeded = 2 ** 30;
+
+/** A folder in memory, where there is one with room; undefined elsewhere. */
+function memoryFolder(): string | undefined {
+  const folder = "/dev/shm";
+  try {
+    fs.accessSync(folder, fs.constants.W_OK);
+    const { bavail, bsize } = fs.statfsSync(folder);
+    return bavail * bsize >= memoryBytesNeeded ? folder : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Two workers take jobs in order. PostgreSQL is started when the first job that needs it is planned. */
@@ -78,6 +93,7 @@ async function main(): Promise<number> {
     root,
     environment,
     timeoutSeconds: fileTimeoutSeconds,
+    memoryFolder: memoryFolder(),
     stop: stopping.signal,
     ...(name !== undefined && { titlePattern: name }),
   };

@@ -116,6 +116,8 @@ async function screenshot(page: Page, name: string): Promise<string> {
 
 /** WCAG 2.2 AA as far as a program can see it: one line a violation, none when all is well. */
 export async function accessibilityProblems(page: Page): Promise<string[]> {
+  // With its stylesheet: a page that has come only so far is not what anybody reads.
+  await page.waitForLoadState("load");
   // Evaluated by the debugger: no content security policy stands in its way.
   await page.evaluate(fs.readFileSync(axeSource, "utf8"));
   const options: RunOptions = {

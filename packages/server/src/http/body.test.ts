@@ -28,6 +28,8 @@ const passkey = {
   response: { clientDataJSON: "x", authenticatorData: "x", signature: "x" },
 };
 
+const passkeyCreated = { ...passkey, response: { clientDataJSON: "x", attestationObject: "x" } };
+
 /** Endpoints that take a body. */
 const takers = () => server.app.endpoints.filter(({ body }) => body !== undefined);
 
@@ -45,6 +47,18 @@ const accepted = (): Record<string, Record<string, unknown>> => ({
   "/login/second-factor/challenge": { ticket: "ktt_x" },
   "/login/enrolment": { ticket: "ktt_x" },
   "/login/passkey": { passkey, device: "Phone", mode: "token" },
+  "/login/handover": { code: "x", verifier: "x".repeat(43), device: "Phone" },
+  "/login/recovery": { username: "alice", code: "0000-0000-0000-0000", device: "Phone", mode: "token" },
+  "/login/email": { email: "nobody@example.com" },
+  "/login/email/confirm": { ticket: "x", code: "123456", device: "Phone", mode: "token" },
+  "/email": { email: "new@example.com" },
+  "/email/confirm": { code: "123456" },
+  "/password/first": { password: "a long enough one" },
+  "/password/forgotten": { email: "nobody@example.com" },
+  "/password/reset": { token: "kml_x", newPassword: "a long enough one", endSessions: true },
+  "/factors/totp/confirm": { code: "123456" },
+  "/factors/passkeys": { passkey: passkeyCreated, name: "Phone" },
+  "/factors/passkeys/:id": { name: "Phone" },
   "/register": { username: "new", password: "a long enough one", email: "new@example.com", name: "New" },
 });
 
