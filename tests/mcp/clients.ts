@@ -10,8 +10,8 @@ export const redirectUri = "http://127.0.0.1:7777/callback";
 export interface Keeping {
   /** Its id is this address. */
   readonly document?: string;
-  /** It has this id already. */
-  readonly clientId?: string;
+  /** It has this id already, at this issuer. */
+  readonly known?: { readonly client_id: string; readonly issuer: string };
   readonly grants?: readonly string[];
 }
 
@@ -25,9 +25,11 @@ interface Kept {
 }
 
 /** What an application keeps for the SDK, in memory: one person at one MCP server. */
-export function createKeeper({ document, clientId, grants = ["authorization_code"] }: Keeping = {}) {
+export function createKeeper({ document, known, grants = ["authorization_code"] }: Keeping = {}) {
   // biome-ignore lint/suspicious/noExplicitAny: the two lines of the SDK have types of their own for the same things
-  let information: any = clientId === undefined ? undefined : { client_id: clientId };
+  let information: any = known;
+  // biome-ignore lint/suspicious/noExplicitAny: the same
+  let discovered: any;
   let tokens: Kept | undefined;
   let verifier = "";
   const visits: URL[] = [];
@@ -63,6 +65,10 @@ export function createKeeper({ document, clientId, grants = ["authorization_code
         verifier = given;
       },
       codeVerifier: () => verifier,
+      saveDiscoveryState(given: unknown) {
+        discovered = given;
+      },
+      discoveryState: () => discovered,
     },
   };
 }
