@@ -128,7 +128,8 @@ export type RefusalContext = {
 };
 
 function listed(name: string, values: readonly string[] | undefined): string[] {
-  const text = values?.join(" ") ?? "";
+  // A text in the place of a list is refused where it is asked; that must not keep a challenge from being told.
+  const text = Array.isArray(values) ? values.join(" ") : "";
   return quotableList.test(text) ? [`${name}="${text}"`] : [];
 }
 

@@ -43,7 +43,8 @@ function signInShortfall(
   { acr: wanted, maxAuthAgeSeconds: maxAge }: Requirement,
   nowMs: number,
 ): RefusalReason | undefined {
-  if (wanted !== undefined && (acr === undefined || !wanted.includes(acr))) return "authentication_too_weak";
+  // Not `includes`: where the list is a text by mistake, any part of the text would do. So it throws, and refuses.
+  if (wanted !== undefined && !wanted.some((one) => one === acr)) return "authentication_too_weak";
   if (maxAge === undefined) return undefined;
   // Not `>`: with a maximum of NaN every comparison is false, and that must refuse.
   const isLate = authTime === undefined || !(nowMs / 1000 - authTime <= maxAge);

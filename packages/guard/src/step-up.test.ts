@@ -79,6 +79,13 @@ test("an acr that nobody can have, or an age that is no number, lets nobody in a
   assert.match(refused(old, { maxAuthAgeSeconds: 1.5 }).challenge, /max_age="1"$/);
 });
 
+test("a text in the place of a list lets nobody in, not even who has a part of it", () => {
+  for (const acr of [two, "", "urn", undefined])
+    assert.equal(refused({ acr }, { acr: two as never }).reason, "internal_error");
+  const { headers } = guard.refuse("missing", { scopes: "photos:read" as never, acr: two as never });
+  assert.equal(headers["WWW-Authenticate"], "Bearer");
+});
+
 test("a remembered token is asked again what each route wants", () => {
   const token = mint(key, { acr: one, auth_time: nowSeconds() });
   assert.equal(reasonOf(guard.verify(token, { acr: [one, two] }) as never), "ok");
