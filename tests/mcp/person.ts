@@ -1,8 +1,5 @@
 import assert from "node:assert/strict";
 
-/** Somebody at a browser without scripts: follows what pages lead to, signs in when asked, and agrees to what is shown. */
-export type Person = ReturnType<typeof createPerson>;
-
 interface Page {
   readonly url: URL;
   readonly html: string;
@@ -15,6 +12,7 @@ interface Form {
 
 const stepsMax = 12;
 
+/** Somebody at a browser without scripts: follows what pages lead to, signs in when asked, and agrees to what is shown. */
 export function createPerson(credentials: { readonly username: string; readonly password: string }) {
   const jar = new Map<string, string>();
   const pages: string[] = [];
