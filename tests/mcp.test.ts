@@ -3,7 +3,7 @@ import { after, before, describe, test } from "node:test";
 import { call, startExample } from "./keyturn-process.ts";
 import { type Connection, createKeeper, type Keeper, type Sdk, sdks } from "./mcp/clients.ts";
 import { type StubIssuer, startStubIssuer } from "./mcp/stub-issuer.ts";
-import { createStage, freePort } from "./stage.ts";
+import { createStage, freePort, type RunningProcess } from "./stage.ts";
 
 /** examples/mcp between the clients of the official SDK and an issuer that is a stub. */
 
@@ -12,6 +12,7 @@ after(() => stage.clear());
 
 interface Notes {
   readonly issuer: StubIssuer;
+  readonly process: RunningProcess;
   readonly url: string;
 }
 
@@ -24,8 +25,12 @@ async function startNotes(takesDocuments: boolean): Promise<Notes> {
   stage.onClear(issuer.close);
   const PORT = String(await freePort());
   const url = `http://127.0.0.1:${PORT}/mcp`;
-  await startExample(stage, "mcp/app.ts", { PORT, RESOURCE: url, KEYTURN_ISSUER: issuer.url });
-  return { issuer, url };
+  const { process } = await startExample(stage, "mcp/app.ts", {
+    PORT,
+    RESOURCE: url,
+    KEYTURN_ISSUER: issuer.url,
+  });
+  return { issuer, url, process };
 }
 
 before(async () => {
@@ -148,5 +153,9 @@ describe("examples/mcp", () => {
     const headers = { origin: "https://evil.example", accept: "application/json, text/event-stream" };
     const body = { jsonrpc: "2.0", id: 1, method: "tools/list" };
     assert.equal((await call(notes.url, { json: body, headers, token })).status, 403);
+  });
+
+  test("ends when it is told to", async () => {
+    assert.equal((await withDocuments.process.stop()).code, 0);
   });
 });

@@ -53,6 +53,7 @@ server.listen(Number(PORT), "127.0.0.1", () => console.log(`The MCP server liste
 
 function stop() {
   guard.close();
+  void notes.close();
   server.close();
   server.closeAllConnections();
 }
