@@ -41,11 +41,23 @@ async function start(): Promise<void> {
   }
 }
 
+/**
+ * What clients know an API by and may ask for there, where they ask for it by name (RFC 8707); the others are the
+ * audience that Keyturn has by default.
+ */
+function named(): readonly string[] {
+  if (name !== "mcp") return [];
+  const resource = process.env.RESOURCE ?? `http://localhost:${process.env.PORT ?? 4005}/mcp`;
+  return ["--resource", resource, "--scope", "notes:read notes:write"];
+}
+
 /** Puts the credentials of a resource into the environment; at the second start it gets a new secret. */
 function register(id: string): void {
-  const added = runKeyturn(["client", "add", `Example ${name}`, "--id", id, "--type", "resource"]);
-  const { secret, error_description: problem } =
-    added.error === "id_taken" ? runKeyturn(["client", "secret", id]) : added;
+  const asWhat = ["--id", id, "--type", "resource", ...named()];
+  const added = runKeyturn(["client", "add", `Example ${name}`, ...asWhat]);
+  const isKnown = added.error === "id_taken";
+  if (isKnown && named().length > 0) runKeyturn(["client", "set", id, ...named()]);
+  const { secret, error_description: problem } = isKnown ? runKeyturn(["client", "secret", id]) : added;
   if (secret === undefined) {
     console.error(`The example does not follow the revocation feed: ${problem}`);
     return;

@@ -2,12 +2,14 @@
 import { type Admission, createAdmission, type RequestReader, type RouteRequirement } from "./admission.ts";
 import type { Guard } from "./guard.ts";
 import type { Identity } from "./identity.ts";
+import { createMetadataAnswers } from "./metadata-answer.ts";
 import {
   hostOf,
   type NodeRequest,
   type NodeResponse,
   nodeReader,
   protocolOf,
+  sendMetadata,
   sendRefusal,
 } from "./node-message.ts";
 import { requestUrl } from "./request-url.ts";
@@ -66,5 +68,20 @@ export function protect(guard: Guard, requirement?: RouteRequirement): ExpressMi
     const admission = admit(request);
     if (admission instanceof Promise) admission.then(proceed).catch(next);
     else proceed(admission);
+  };
+}
+
+/**
+ * Middleware that serves the guard's `resourceMetadata` (RFC 9728), to any origin: `app.use(serveMetadata(guard))`, on
+ * the app itself and in front of `protect`.
+ *
+ * @throws TypeError when the guard has none.
+ */
+export function serveMetadata(guard: Guard): ExpressMiddleware {
+  const answer = createMetadataAnswers(guard);
+  return function keyturnMetadata(request, response, next) {
+    const found = answer({ method: request.method, target: request.originalUrl ?? request.url });
+    if (found === undefined) next();
+    else sendMetadata(response, found);
   };
 }

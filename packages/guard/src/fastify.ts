@@ -3,6 +3,7 @@
 import { type Admission, createAdmission, type RequestReader, type RouteRequirement } from "./admission.ts";
 import type { Guard } from "./guard.ts";
 import type { Identity } from "./identity.ts";
+import { createMetadataAnswers, metadataOf } from "./metadata-answer.ts";
 import { hostOf, type NodeRequest, nodeReader, protocolOf } from "./node-message.ts";
 import { type Refusal, refusalBody } from "./refusal.ts";
 import { requestUrl } from "./request-url.ts";
@@ -19,6 +20,7 @@ export type GuardedRequest = {
   readonly raw: NodeRequest;
   readonly protocol?: string;
   readonly originalUrl?: string;
+  readonly routeOptions?: { readonly config?: object };
   identity?: Identity | null;
 };
 export type GuardedReply = {
@@ -33,6 +35,17 @@ type GuardedInstance = {
   decorateRequest(name: string, value: null): unknown;
   addHook(name: "onRequest", hook: GuardHook): unknown;
 };
+type RoutedInstance = {
+  route(route: {
+    readonly method: string[];
+    readonly url: string;
+    readonly config: object;
+    handler(request: GuardedRequest, reply: GuardedReply): void;
+  }): unknown;
+};
+
+/** Marks the routes of `metadataPlugin`: who has no token yet must be able to read how to get one. */
+const isMetadata = Symbol("keyturn metadata");
 
 const reader: RequestReader<GuardedRequest> = {
   authorization: ({ raw }) => nodeReader.authorization(raw),
@@ -81,8 +94,48 @@ export function guardPlugin(
 ): void {
   // Gives every request the same shape, which Fastify asks for.
   if (!instance.hasRequestDecorator("identity")) instance.decorateRequest("identity", null);
-  instance.addHook("onRequest", protect(guard, requirement));
+  const hook = protect(guard, requirement);
+  instance.addHook("onRequest", (request, reply, next) => {
+    const { config = {} } = request.routeOptions ?? {};
+    if (isMetadata in config) next();
+    else hook(request, reply, next);
+  });
   done();
+}
+
+/**
+ * A plugin that serves the guard's `resourceMetadata` (RFC 9728), to any origin: `app.register(metadataPlugin, { guard })`
+ * on the app itself. `guardPlugin` beside it lets these routes through. Fails when the guard has none.
+ */
+export function metadataPlugin(
+  instance: RoutedInstance,
+  { guard }: Pick<GuardPluginOptions, "guard">,
+  done: (error?: Error) => void,
+): void {
+  try {
+    addMetadataRoutes(instance, guard);
+    done();
+  } catch (error) {
+    done(error as Error);
+  }
+}
+
+function addMetadataRoutes(instance: RoutedInstance, guard: Guard): void {
+  const answer = createMetadataAnswers(guard);
+  for (const path of metadataOf(guard).paths) {
+    instance.route({
+      method: ["GET", "HEAD", "OPTIONS"],
+      // To Fastify a colon begins a parameter.
+      url: path.replaceAll(":", "::"),
+      config: { [isMetadata]: true },
+      handler({ raw }, reply) {
+        const found = answer({ method: raw.method, target: path });
+        reply.code(found?.status ?? 404);
+        for (const [name, value] of Object.entries(found?.headers ?? {})) reply.header(name, value);
+        reply.send(found?.body);
+      },
+    });
+  }
 }
 
 // Fastify's word for "belongs to the scope that registers it", instead of a scope of its own that has no routes.

@@ -2,6 +2,7 @@
 import { createAdmission, type RequestReader, type RouteRequirement } from "./admission.ts";
 import type { Guard } from "./guard.ts";
 import type { Identity } from "./identity.ts";
+import { createMetadataAnswers, metadataResponse } from "./metadata-answer.ts";
 import { type Refusal, refusalBody } from "./refusal.ts";
 
 type Handler<I, Rest extends readonly unknown[]> = (
@@ -48,5 +49,24 @@ export function protect<Rest extends readonly unknown[]>(
     const admission = await admit(request);
     if (!admission.ok) return refusalResponse(admission.refusal);
     return handler(request, { identity: admission.identity as never }, ...rest);
+  };
+}
+
+/**
+ * A fetch handler that serves the guard's `resourceMetadata` (RFC 9728), to any origin, and hands every other request to
+ * yours: `serveMetadata(guard, protect(guard, handler))`. Without a handler of yours it answers 404 to these; that form
+ * is for a route of its own, such as `app/.well-known/oauth-protected-resource/[[...path]]/route.ts`.
+ *
+ * @throws TypeError when the guard has none.
+ */
+export function serveMetadata<Rest extends readonly unknown[]>(
+  guard: Guard,
+  handler?: (request: Request, ...rest: Rest) => Response | Promise<Response>,
+): Protected<Rest> {
+  const answer = createMetadataAnswers(guard);
+  return async function keyturnMetadata(request, ...rest) {
+    const found = answer({ method: request.method, target: new URL(request.url).pathname });
+    if (found !== undefined) return metadataResponse(found);
+    return handler === undefined ? new Response(null, { status: 404 }) : handler(request, ...rest);
   };
 }

@@ -14,6 +14,7 @@ import { type Refusal, refuse } from "./refusal.ts";
 import type { RefusalReason } from "./refusal-reason.ts";
 import { followRemote } from "./remote-feed.ts";
 import { isBoundOnly, type Requirement, shortfall } from "./requirement.ts";
+import type { ResourceMetadata } from "./resource-metadata.ts";
 import { createRevocations } from "./revocations.ts";
 import { followSource } from "./source-feed.ts";
 import { createTokenCache, type VerifiedToken } from "./token-cache.ts";
@@ -50,6 +51,8 @@ export type Guard = {
    */
   ready(): Promise<void>;
   feed(): FeedStatus;
+  /** What the API says of itself (RFC 9728), where `resourceMetadata` was given; adapters serve it. */
+  readonly resourceMetadata: ResourceMetadata | undefined;
   /** Stops following and refreshing. Tokens can still be verified with the keys at hand. */
   close(): void;
 };
@@ -146,6 +149,7 @@ export function createGuardWith(options: GuardOptions, internals: GuardInternals
       requirement,
       scheme: presented?.scheme,
       takesBearer,
+      metadataUrl: settings.resourceMetadata?.url,
       proofAlgorithms: binding.algorithms,
       retryAfterSeconds: reason === "keys_unavailable" ? keySet.retryAfterSeconds() : undefined,
       nonce: binding.nonce,
@@ -268,6 +272,7 @@ export function createGuardWith(options: GuardOptions, internals: GuardInternals
     refuse: (reason, requirement, presented) => deny(reason, { requirement, presented }),
     ready: () => becomeReady(keySet, feed, internals.readyWithinMs ?? 10_000),
     feed: feed.status,
+    resourceMetadata: settings.resourceMetadata,
     close,
   };
 }

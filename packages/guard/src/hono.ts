@@ -2,6 +2,7 @@
 import { createAdmission, type RequestReader, type RouteRequirement } from "./admission.ts";
 import type { Guard } from "./guard.ts";
 import type { Identity } from "./identity.ts";
+import { createMetadataAnswers, metadataResponse } from "./metadata-answer.ts";
 import { refusalBody } from "./refusal.ts";
 
 /** For `new Hono<{ Variables: GuardVariables }>()`: then `c.get("identity")` is typed. */
@@ -49,6 +50,22 @@ export function protect(guard: Guard, requirement?: RouteRequirement): HonoMiddl
       return context.body(JSON.stringify(refusalBody(refusal)), refusal.status, headers);
     }
     if (admission.identity !== undefined) context.set("identity", admission.identity);
+    await next();
+    return undefined;
+  };
+}
+
+/**
+ * Middleware that serves the guard's `resourceMetadata` (RFC 9728), to any origin: `app.use(serveMetadata(guard))`, on
+ * the app itself and in front of `protect`.
+ *
+ * @throws TypeError when the guard has none.
+ */
+export function serveMetadata(guard: Guard): HonoMiddleware {
+  const answer = createMetadataAnswers(guard);
+  return async function keyturnMetadata({ req }: Pick<GuardedContext, "req">, next) {
+    const found = answer({ method: req.method, target: new URL(req.url).pathname });
+    if (found !== undefined) return metadataResponse(found);
     await next();
     return undefined;
   };

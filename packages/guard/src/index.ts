@@ -25,4 +25,9 @@ export type { ProofRefusalReason } from "./proof-refusal-reason.ts";
 export { type Refusal, type RefusalError, refusalBody } from "./refusal.ts";
 export type { RefusalReason } from "./refusal-reason.ts";
 export type { FeedPolicy, Requirement } from "./requirement.ts";
+export type {
+  ResourceMetadata,
+  ResourceMetadataDocument,
+  ResourceMetadataOptions,
+} from "./resource-metadata.ts";
 export type { RevocationEntry } from "./revocations.ts";

@@ -1,4 +1,5 @@
 import type { AuthorizationHeader, RequestReader } from "./admission.ts";
+import type { MetadataAnswer } from "./metadata-answer.ts";
 import { type Refusal, refusalBody } from "./refusal.ts";
 import { requestUrl } from "./request-url.ts";
 
@@ -63,4 +64,11 @@ export function sendRefusal(response: NodeResponse, refusal: Refusal): void {
   for (const [name, value] of Object.entries(refusal.headers)) response.setHeader(name, value);
   response.setHeader("Content-Type", "application/json; charset=utf-8");
   response.end(JSON.stringify(refusalBody(refusal)));
+}
+
+/** Answers with the metadata. */
+export function sendMetadata(response: NodeResponse, { status, headers, body }: MetadataAnswer): void {
+  response.statusCode = status;
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+  response.end(body);
 }

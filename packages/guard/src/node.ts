@@ -3,7 +3,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { type Admission, createAdmission, type RouteRequirement } from "./admission.ts";
 import type { Guard } from "./guard.ts";
 import type { Identity } from "./identity.ts";
-import { nodeReader, sendRefusal } from "./node-message.ts";
+import { createMetadataAnswers } from "./metadata-answer.ts";
+import { nodeReader, sendMetadata, sendRefusal } from "./node-message.ts";
 
 type Handler<I> = (
   request: IncomingMessage,
@@ -34,5 +35,20 @@ export function protect(guard: Guard, handler: Handler<never>, requirement?: Rou
     const admission = admit(request);
     if (admission instanceof Promise) void admission.then(proceed);
     else proceed(admission);
+  };
+}
+
+/**
+ * A request listener that serves the guard's `resourceMetadata` (RFC 9728), to any origin, and hands every other request
+ * to yours: `createServer(serveMetadata(guard, protect(guard, handler)))`.
+ *
+ * @throws TypeError when the guard has none.
+ */
+export function serveMetadata(guard: Guard, listener: Listener): Listener {
+  const answer = createMetadataAnswers(guard);
+  return function keyturnMetadata(request, response) {
+    const found = answer({ method: request.method, target: request.url });
+    if (found === undefined) listener(request, response);
+    else sendMetadata(response, found);
   };
 }

@@ -9,6 +9,11 @@ import { readAlgorithms, readNumber, show } from "./option-values.ts";
 import type { ProofNonces } from "./proof-nonces.ts";
 import { defaultProofAlgorithms, replayMaxDefault, replayMaxMost } from "./proof-options.ts";
 import type { FeedPolicy } from "./requirement.ts";
+import {
+  type ResourceMetadata,
+  type ResourceMetadataOptions,
+  readResourceMetadata,
+} from "./resource-metadata.ts";
 import type { Follow } from "./source-feed.ts";
 
 export type PublicKeySet = { readonly keys: readonly PublicJsonWebKey[] };
@@ -25,8 +30,10 @@ export type GuardSource = {
 export type GuardOptions = {
   /** The exact `iss` of the tokens. Metadata and keys are found from it. */
   readonly issuer: string;
-  /** One of these must be in `aud`. */
-  readonly audience: string | readonly string[];
+  /** One of these must be in `aud`. Default: the `resource` of `resourceMetadata`. */
+  readonly audience?: string | readonly string[] | undefined;
+  /** What the API says of itself to clients that know only its address (RFC 9728); challenges then point to it. */
+  readonly resourceMetadata?: ResourceMetadataOptions | undefined;
   /** Credentials of the registered resource; with them the guard follows the revocation feed. */
   readonly resource?: ResourceCredentials | undefined;
   /** What to do with good tokens while the feed is broken. Default "accept". */
@@ -84,6 +91,7 @@ export type GuardSettings = Readonly<{
   origin: string | undefined;
   dpopAlgorithms: ReadonlySet<Algorithm>;
   dpopReplayMax: number;
+  resourceMetadata: ResourceMetadata | undefined;
 }>;
 
 function readIssuer({ issuer, source }: GuardOptions): string {
@@ -98,7 +106,8 @@ function readIssuer({ issuer, source }: GuardOptions): string {
   return issuer;
 }
 
-function readAudiences({ audience }: GuardOptions): ReadonlySet<string> {
+function readAudiences(options: GuardOptions): ReadonlySet<string> {
+  const audience = options.audience ?? options.resourceMetadata?.resource;
   const audiences = new Set(typeof audience === "string" ? [audience] : audience);
   if (audiences.size === 0 || [...audiences].some((one) => typeof one !== "string" || one === "")) {
     throw new TypeError("createGuard: audience takes the name of this API, or a list of names; got none.");
@@ -146,10 +155,17 @@ export function readOptions(options: GuardOptions): GuardSettings {
     throw new TypeError('createGuard: whenFeedBroken "refuse" needs a feed to follow; give `resource` too.');
   }
   const { jwksUri, feedStaleAfterSeconds: stale } = options;
+  const issuer = readIssuer(options);
+  const dpop = readChoice<DpopPolicy>("dpop", options.dpop, ["accept", "require", "off"]);
+  const dpopAlgorithms = readAlgorithms(
+    "createGuard: dpopAlgorithms",
+    options.dpopAlgorithms ?? defaultProofAlgorithms,
+  );
+  const resourceMetadata = readResourceMetadata(options.resourceMetadata, { issuer, dpop, dpopAlgorithms });
   if (jwksUri !== undefined) parseSafeUrl(jwksUri, "createGuard: jwksUri");
   if (stale === 0) throw new TypeError("createGuard: feedStaleAfterSeconds takes more than 0.");
   return {
-    issuer: readIssuer(options),
+    issuer,
     audiences: readAudiences(options),
     resource,
     whenFeedBroken,
@@ -171,16 +187,14 @@ export function readOptions(options: GuardOptions): GuardSettings {
       fallback: 10_000,
       max: 1_000_000,
     }),
-    dpop: readChoice<DpopPolicy>("dpop", options.dpop, ["accept", "require", "off"]),
+    dpop,
     origin: readOrigin(options),
-    dpopAlgorithms: readAlgorithms(
-      "createGuard: dpopAlgorithms",
-      options.dpopAlgorithms ?? defaultProofAlgorithms,
-    ),
+    dpopAlgorithms,
     dpopReplayMax: readNumber("createGuard: dpopReplayMax", {
       value: options.dpopReplayMax,
       fallback: replayMaxDefault,
       max: replayMaxMost,
     }),
+    resourceMetadata,
   };
 }

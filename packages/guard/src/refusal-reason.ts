@@ -27,6 +27,7 @@ export type RefusalReason =
   | "missing_role"
   | "missing_permission"
   | "authentication_too_old"
+  | "authentication_too_weak"
   | "keys_unavailable"
   | "feed_broken"
   | "internal_error";

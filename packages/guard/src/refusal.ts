@@ -69,7 +69,7 @@ const answers = {
   signIn: {
     status: 401,
     error: "insufficient_user_authentication",
-    description: "This request needs a more recent sign-in.",
+    description: "This request needs a more recent or a stronger sign-in.",
   },
   unavailable: {
     status: 503,
@@ -96,6 +96,7 @@ function answerTo(reason: RefusalReason): PublicAnswer {
     case "missing_permission":
       return answers.right;
     case "authentication_too_old":
+    case "authentication_too_weak":
       return answers.signIn;
     case "keys_unavailable":
     case "feed_broken":
@@ -106,8 +107,9 @@ function answerTo(reason: RefusalReason): PublicAnswer {
   }
 }
 
-// RFC 6749 §3.3 scope-token characters and the space between; anything else must not reach a header.
-const scopeList = /^[\x21\x23-\x5b\x5d-\x7e ]+$/;
+// RFC 6749 §3.3 scope-token characters and the space between; anything else must not reach a header. Values of acr are
+// separated and quoted in the same way.
+const quotableList = /^[\x21\x23-\x5b\x5d-\x7e ]+$/;
 
 /** What the guard takes, and what the request sent. */
 export type RefusalContext = {
@@ -115,6 +117,8 @@ export type RefusalContext = {
   /** The scheme that the token came with, if one did. */
   readonly scheme?: Scheme | undefined;
   readonly takesBearer: boolean;
+  /** Where the metadata of this API is, if it has some. */
+  readonly metadataUrl?: string | undefined;
   /** The algorithms that proofs may have; undefined when bound tokens are not taken at all. */
   readonly proofAlgorithms: string | undefined;
   /** Told only with a 503. */
@@ -123,30 +127,58 @@ export type RefusalContext = {
   readonly nonce?: (() => string) | undefined;
 };
 
-function parameters(answer: PublicAnswer, requirement: Requirement | undefined): string[] {
-  // RFC 6750 §3.1: "If the request lacks any authentication information ..., the resource server SHOULD NOT
-  // include an error code or other error information."
-  if (answer.error === "missing_token") return [];
-  const list = [`error="${answer.error}"`, `error_description="${answer.description}"`];
-  const scope = requirement?.scopes?.join(" ") ?? "";
-  if (answer.error === "insufficient_scope" && scopeList.test(scope)) list.push(`scope="${scope}"`);
-  const maxAge = requirement?.maxAuthAgeSeconds;
-  // RFC 9470 §3: max_age tells the client which sign-in to ask for.
-  if (answer.error === "insufficient_user_authentication" && maxAge !== undefined)
-    list.push(`max_age="${maxAge}"`);
+function listed(name: string, values: readonly string[] | undefined): string[] {
+  // A text in the place of a list is refused where it is asked; that must not keep a challenge from being told.
+  const text = Array.isArray(values) ? values.join(" ") : "";
+  return quotableList.test(text) ? [`${name}="${text}"`] : [];
+}
+
+/** What the client is to sign in by, or how lately (RFC 9470 §3): all that is asked for, so that one sign-in will do. */
+function signInParameters({ acr, maxAuthAgeSeconds: maxAge }: Requirement): string[] {
+  const list = listed("acr_values", acr);
+  // RFC 9470 §3: max_age "has to represent a non-negative integer".
+  if (maxAge !== undefined && maxAge >= 0 && Number.isFinite(maxAge))
+    list.push(`max_age="${Math.floor(maxAge)}"`);
   return list;
 }
+
+/** What every challenge says, whatever went wrong. */
+function needs({ requirement, metadataUrl }: RefusalContext): string[] {
+  // RFC 6750 §3: the scope "is a space-delimited list [...] indicating the required scope of the access token for
+  // accessing the requested resource". MCP Authorization 2026-07-28: servers "SHOULD include a scope parameter in the
+  // WWW-Authenticate header", so that clients ask for what is needed and no more.
+  const list = listed("scope", requirement?.scopes);
+  // RFC 9728 §5.1: resource_metadata is "the URL of the protected resource metadata".
+  if (metadataUrl !== undefined) list.push(`resource_metadata="${metadataUrl}"`);
+  return list;
+}
+
+function parameters(answer: PublicAnswer, context: RefusalContext): string[] {
+  // RFC 6750 §3.1: "If the request lacks any authentication information ..., the resource server SHOULD NOT
+  // include an error code or other error information."
+  if (answer.error === "missing_token") return needs(context);
+  const { requirement } = context;
+  return [
+    `error="${answer.error}"`,
+    `error_description="${answer.description}"`,
+    ...(answer === answers.signIn && requirement !== undefined ? signInParameters(requirement) : []),
+    ...needs(context),
+  ];
+}
+
+const challengeOf = (scheme: Scheme, list: readonly string[]) => `${scheme} ${list.join(", ")}`.trimEnd();
 
 /** RFC 9449 §7.1: the challenge in the scheme that the client used or is to use, and the other one if it will do. */
 function challenge(answer: PublicAnswer, context: RefusalContext): string {
   const { requirement, scheme, proofAlgorithms } = context;
   const takesBearer = context.takesBearer && !isBoundOnly(requirement);
-  const list = parameters(answer, requirement);
+  const list = parameters(answer, context);
   const isDpop = scheme === "DPoP" || answer === answers.bound || !takesBearer;
-  if (proofAlgorithms === undefined || !isDpop) return `Bearer ${list.join(", ")}`.trimEnd();
+  if (proofAlgorithms === undefined || !isDpop) return challengeOf("Bearer", list);
   // RFC 9449 §7.1: algs is "a space-delimited list of supported JWS algorithms".
-  const dpop = `DPoP ${[`algs="${proofAlgorithms}"`, ...list].join(", ")}`;
-  return takesBearer && answer.status === 401 ? `${dpop}, Bearer` : dpop;
+  const dpop = challengeOf("DPoP", [`algs="${proofAlgorithms}"`, ...list]);
+  if (!takesBearer || answer.status !== 401) return dpop;
+  return `${dpop}, ${challengeOf("Bearer", needs(context))}`;
 }
 
 /** Builds the refusal for a reason. */

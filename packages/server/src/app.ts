@@ -1,4 +1,4 @@
-import { createGuard, type Guard } from "@keyturn/guard";
+import { createGuard, type Guard, type GuardOptions } from "@keyturn/guard";
 import { createCurrentSessions } from "./account-api/current-session.ts";
 import { emailEndpoints } from "./account-api/email.ts";
 import { factorEndpoints } from "./account-api/factors.ts";
@@ -42,6 +42,9 @@ import { version } from "./version.ts";
 
 export type AppOptions = Partial<RoomsOptions>;
 
+/** What an API in this process may say of itself. */
+export type LocalGuardOptions = Pick<GuardOptions, "resourceMetadata" | "dpop" | "origin" | "onEvent">;
+
 export type App = Awaited<ReturnType<typeof createApp>>;
 
 /**
@@ -68,8 +71,12 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
   let isStopping = false;
 
   /** A guard in this process: keys and revocations without a network. */
-  function localGuard(audience: string | readonly string[] = settings.audience): Guard {
+  function localGuard(
+    audience: string | readonly string[] = settings.audience,
+    options: LocalGuardOptions = {},
+  ): Guard {
     return createGuard({
+      ...options,
       issuer: settings.issuer,
       audience,
       now: () => clock.now(),

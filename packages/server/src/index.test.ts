@@ -222,6 +222,23 @@ test("fetch serves under Hono 4 by app.mount, with the caller's address", async 
   }
 });
 
+test("a guard in the process says what its API is, and trusts this issuer whatever else it is told", async () => {
+  const { keyturn, close } = await start();
+  const resource = "https://photos.example.com/mcp";
+  const issuer = "https://evil.example";
+  const photos = keyturn.createGuard(resource, { resourceMetadata: { resource }, ...{ issuer } });
+  try {
+    const { document } = photos.resourceMetadata ?? assert.fail("no metadata");
+    assert.deepEqual(document.authorization_servers, [keyturn.settings.issuer]);
+    const { headers } = photos.refuse("missing");
+    assert.match(headers["WWW-Authenticate"] ?? "", /oauth-protected-resource\/mcp"$/);
+    assert.equal(keyturn.guard.resourceMetadata, undefined);
+  } finally {
+    photos.close();
+    await close();
+  }
+});
+
 test("the guard in the process feels every kind of ending at once; another audience has a guard of its own", async () => {
   const { keyturn, close } = await start();
   const other = keyturn.createGuard("https://other.example");

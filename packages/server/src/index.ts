@@ -5,7 +5,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Guard } from "@keyturn/guard";
 import type { CurrentSession } from "./account-api/current-session.ts";
-import { createApp } from "./app.ts";
+import { createApp, type LocalGuardOptions } from "./app.ts";
 import type { ResolvedSettings } from "./config.ts";
 import type { SettingsInput } from "./config-schema.ts";
 import { fetchHandler } from "./fetch-handler.ts";
@@ -19,6 +19,7 @@ import type { Sessions } from "./sessions/sessions.ts";
 import type { Users } from "./users/users.ts";
 
 export type { CurrentSession } from "./account-api/current-session.ts";
+export type { LocalGuardOptions } from "./app.ts";
 export type { AuditEvent, StoredAuditEvent } from "./audit/events.ts";
 export { type ResolvedSettings, WrongSetting } from "./config.ts";
 export type { SettingsInput } from "./config-schema.ts";
@@ -44,8 +45,8 @@ export interface Keyturn {
   readonly nodeHandler: (incoming: IncomingMessage, outgoing: ServerResponse) => Promise<void>;
   /** A guard in this process for the settings' audience. It follows revocations without a network. */
   readonly guard: Guard;
-  /** A guard in this process for another audience. Close it when it is no longer needed. */
-  createGuard(audience: string | readonly string[]): Guard;
+  /** A guard in this process for another audience, or with metadata of its own. Close it when it is no longer needed. */
+  createGuard(audience: string | readonly string[], options?: LocalGuardOptions): Guard;
   /**
    * Who is signed in in the browser that sent this request, and an access token for APIs: for pages that are rendered
    * in the same process. Undefined for nobody; and for a request that would change something and does not come from
