@@ -130,7 +130,7 @@ module.exports = {
     door("node:sqlite", "^(node:)?sqlite$", `${source}storage/sqlite[^/]*\\.ts$`),
     door("openid-client", npm("openid-client"), `${source}providers/foreign\\.ts$`),
     door("pg", npm("pg"), `${source}storage/postgres[^/]*\\.ts$`),
-    door("jose", npm("jose"), `${source}tokens/jwt\\.ts$`),
+    door("jose", npm("jose"), `${source}clients/client-jwt\\.ts$`),
     forbid(
       "http-below-floor-3",
       "floors 0 to 2 do not know that HTTP exists",

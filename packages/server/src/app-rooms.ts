@@ -1,9 +1,13 @@
 import { existsSync } from "node:fs";
 import { openProviders } from "./app-providers.ts";
 import { createAudit } from "./audit/audit.ts";
+import { createClientRecords } from "./clients/client-records.ts";
 import { createClients } from "./clients/clients.ts";
+import { registerSettingsClients } from "./clients/settings-clients.ts";
 import { type ResolvedSettings, WrongSetting } from "./config.ts";
 import { settingNotes } from "./config-notes.ts";
+import { createFetchDocument } from "./http/fetch-document.ts";
+import { createOutgoing } from "./http/outgoing.ts";
 import { createProofs } from "./http/proofs.ts";
 import { createSecrets, loadMasterSecrets, type Secrets } from "./keys/secrets.ts";
 import { selectAllKeys } from "./keys/signing-keys.sql.ts";
@@ -11,11 +15,13 @@ import { createSigningKeys } from "./keys/signing-keys.ts";
 import { createSubjects } from "./oauth/subjects.ts";
 import type { Log } from "./observability/log.ts";
 import type { Clock } from "./primitives/clock.ts";
+import { limits } from "./primitives/limits.ts";
 import { createRateLimits } from "./rate-limits/rate-limits.ts";
 import { createGrants } from "./roles/grants.ts";
 import { createReminting } from "./roles/reminting.ts";
 import { createRoles } from "./roles/roles.ts";
 import { createBrowsing } from "./sessions/browsing.ts";
+import { endStatements } from "./sessions/end.ts";
 import { createRevocations } from "./sessions/revocations.ts";
 import { createRights } from "./sessions/rights.ts";
 import { createSessions } from "./sessions/sessions.ts";
@@ -148,7 +154,17 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
   });
   const { arrivals } = factors;
   const signIn = createSignIn({ database, clock, passwords, arrivals, rateLimits });
-  const clients = createClients({ database, clock });
+  const clientRecords = createClientRecords({
+    database,
+    clock,
+    endStatements: (ending) => endStatements({ ...ending, reason: "client_removed" }),
+    announceEnded: onEnded,
+    settings,
+  });
+  const fetchDocument = createFetchDocument(
+    createOutgoing({ settings, bytesMax: limits.clientKeysBytesMax }),
+  );
+  const clients = createClients({ records: clientRecords, fetchDocument });
   const subjects = createSubjects({ database });
   const foreign = openProviders({ settings, log, database, secrets, arrivals, rateLimits });
   let closing: Promise<void> | undefined;
@@ -185,18 +201,32 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
     factors,
     signIn,
     clients,
+    clientRecords,
+    /** What a client's metadata points to: keys, sectors. */
+    fetchDocument,
     ...foreign,
     subjects,
     formTokenKey: secrets.key("form-token"),
     /**
      * Makes the keys that are missing, opens them, and begins to follow what other processes revoke.
-     * @throws WrongSetting when no master secret opens a current key
+     * @throws WrongSetting when no master secret opens a current key, or a client of the settings cannot be registered
      */
     async start(): Promise<void> {
       await signingKeys.start();
       await revocations.start();
       await foreign.providers.refresh();
       await subjects.start();
+      const registered = await registerSettingsClients(settings.clients, {
+        records: clientRecords,
+        fetchDocument,
+      });
+      if (registered.problems.length > 0) throw new WrongSetting(registered.problems.join("\n"));
+      for (const id of registered.left) {
+        log.warn(
+          { clientId: id },
+          "A client of earlier settings is not in them any more. It stays: keyturn client remove",
+        );
+      }
       started = true;
     },
     /** Lets what is under way end, then closes the database. Idempotent. */

@@ -16,7 +16,8 @@ import { stepUpEndpoints } from "./account-api/step-up.ts";
 import { openOauth } from "./app-oauth.ts";
 import { openPages } from "./app-pages.ts";
 import { openRooms, type Rooms, type RoomsOptions } from "./app-rooms.ts";
-import { parseSettings } from "./config.ts";
+import { settingsClientsProblems } from "./clients/settings-clients.ts";
+import { parseSettings, WrongSetting } from "./config.ts";
 import type { SettingsInput } from "./config-schema.ts";
 import { type Hooks, parseHooks } from "./hooks.ts";
 import { createAuthentication } from "./http/authenticate.ts";
@@ -44,6 +45,12 @@ export type App = Awaited<ReturnType<typeof createApp>>;
 export async function createApp(input: SettingsInput, options: AppOptions = {}) {
   const settings = parseSettings(input);
   const hooks = parseHooks(options.hooks);
+  // The rules for clients stand above the settings' own; a command beside the server needs none of their secrets.
+  const problems = settingsClientsProblems(settings.clients);
+  if (problems.length > 0) {
+    await (await options.database)?.close();
+    throw new WrongSetting(problems.join("\n"));
+  }
   const rooms = await openRooms(settings, { ...options, log: options.log ?? createLog(settings) });
   try {
     await rooms.start();
@@ -130,6 +137,7 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
       { name: "signing-keys", everySeconds: 5, run: () => signingKeys.tick() },
       { name: "providers", everySeconds: 5, run: () => rooms.providers.refresh() },
       { name: "provider-attempts", everySeconds: 600, run: () => rooms.providerAttempts.deletePast() },
+      { name: "forgotten-clients", ...oauth.forgetting },
       deleteExpiredJob({ ...rooms, clock, auditDays: settings.auditDays }),
     ],
     log,
@@ -149,6 +157,8 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
     router,
     guard,
     localGuard,
+    /** What the job does that forgets clients which nobody used; how many. */
+    forgetClients: oauth.forgetting.run,
     sessionOf: createSessionReader({ browserSessions, currentSessions, crossSite, settings }),
     /** From now on /readyz answers 503, so that a load balancer sends nothing more. */
     stopping() {

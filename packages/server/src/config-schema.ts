@@ -1,5 +1,7 @@
 import { z } from "zod";
+import { settingsClientSchema } from "./config-clients.ts";
 import { limits } from "./primitives/limits.ts";
+import { isLoopback } from "./primitives/loopback.ts";
 
 /** Algorithms that sign tokens here. RFC 7518 §3.1, RFC 8037 (EdDSA), RFC 9964 (ML-DSA). */
 export const signingAlgorithms = ["ES256", "RS256", "EdDSA", "ML-DSA-44", "ML-DSA-65", "ML-DSA-87"] as const;
@@ -47,6 +49,20 @@ export const settingsSchema = z.strictObject({
     .transform((value) => (typeof value === "string" ? value.split(/[ ,]+/) : value).map((one) => one.trim()))
     .refine((scopes) => scopes.length <= limits.scopesMax && scopes.every(isScope))
     .default([]),
+  clients: z.array(settingsClientSchema).max(limits.settingsClientsMax).default([]),
+  dynamicRegistration: z.enum(["off", "token", "open"]).default("off"),
+  registrationToken: z
+    .string()
+    .min(32)
+    .max(500)
+    .regex(/^[A-Za-z0-9\-._~+/]+=*$/)
+    .optional(),
+  clientDocuments: z.enum(["off", "on"]).default("off"),
+  registrationScopes: z
+    .union([z.string(), z.array(z.string())])
+    .transform((value) => (typeof value === "string" ? value.split(/[ ,]+/) : value).map((one) => one.trim()))
+    .refine((scopes) => scopes.length <= limits.scopesMax && scopes.every(isScope))
+    .optional(),
   privateHosts: z
     .union([z.string(), z.array(z.string())])
     .transform((value) => (typeof value === "string" ? value.split(",") : value).map((one) => one.trim()))
@@ -82,10 +98,6 @@ export type SettingsInput = z.input<typeof settingsSchema>;
 /** Settings after defaults. */
 export type Settings = z.output<typeof settingsSchema>;
 export type SettingName = keyof Settings;
-
-export function isLoopback(hostname: string): boolean {
-  return hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
-}
 
 const isRoleName = (text: string) => text.length <= limits.roleCharactersMax && /^[^\s,]+$/.test(text);
 /** RFC 6749 §3.3. */

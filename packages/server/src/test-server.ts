@@ -304,7 +304,7 @@ function assertNoSecretIn(lines: readonly string[], secrets: ReadonlySet<string>
   // Tokens that no test noted, and parts of them.
   assert.doesNotMatch(
     text,
-    /\b(krt|kts|kss)_[A-Za-z0-9_-]{8}|eyJ[A-Za-z0-9_-]{8}|Bearer [A-Za-z0-9]|Basic [A-Za-z0-9]/,
+    /\b(krt|kts|kss|ktr)_[A-Za-z0-9_-]{8}|eyJ[A-Za-z0-9_-]{8}|Bearer [A-Za-z0-9]|Basic [A-Za-z0-9]/,
   );
 }
 

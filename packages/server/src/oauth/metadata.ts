@@ -1,12 +1,13 @@
+import type { ResolvedSettings } from "../config.ts";
 import {
   clientAuthenticationMethods,
   clientSigningAlgorithms,
   idTokenAlgorithms,
-} from "../clients/client.ts";
-import type { ResolvedSettings } from "../config.ts";
+} from "../config-clients.ts";
 import type { Answer, Endpoint } from "../http/endpoint.ts";
 import { acrValues } from "../sessions/acr.ts";
 import type { Grant } from "./grants/grant.ts";
+import { registrationMetadata } from "./register.ts";
 import type { Resources } from "./resources.ts";
 import { standardScopes } from "./scopes.ts";
 
@@ -14,6 +15,20 @@ interface Dependencies {
   readonly settings: ResolvedSettings;
   readonly resources: Resources;
   readonly grants: readonly Grant[];
+}
+
+/** Endpoints at which clients authenticate as at the token endpoint: RFC 8414 §2, one pair of members each. */
+const authenticatedToo = ["revocation_endpoint", "introspection_endpoint"] as const;
+
+function authenticationAt(facts: Readonly<Record<string, unknown>>): Record<string, readonly string[]> {
+  const there = authenticatedToo.filter((name) => facts[name] !== undefined);
+  return Object.assign(
+    {},
+    ...there.map((name) => ({
+      [`${name}_auth_methods_supported`]: clientAuthenticationMethods,
+      [`${name}_auth_signing_alg_values_supported`]: clientSigningAlgorithms,
+    })),
+  );
 }
 
 /** OpenID Connect Discovery 1.0 §3 and RFC 8414 §2: what a client needs to know, of the endpoints that exist. */
@@ -49,13 +64,18 @@ export function discoveryEndpoints({ settings, resources, grants }: Dependencies
       "email",
       "email_verified",
     ],
+    ...registrationMetadata(settings),
+    // RFC 9207 §3
+    authorization_response_iss_parameter_supported: true,
     // Ours: where guards follow revocations.
     keyturn_revocation_feed: `${issuer}/revocations`,
   };
 
+  const document = { ...fixed, ...authenticationAt(fixed) };
+
   async function handle(): Promise<Answer> {
     const scopes_supported = [...new Set([...standardScopes, ...(await resources.scopes())])];
-    return { status: 200, json: { ...fixed, scopes_supported } };
+    return { status: 200, json: { ...document, scopes_supported } };
   }
 
   const documents = [

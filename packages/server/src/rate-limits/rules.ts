@@ -26,6 +26,12 @@ export const rateRules = {
   registration: { name: "registration-address", burst: 20, seconds: 60 },
   /** Ways to a provider that are begun from one address: each is a row for ten minutes. */
   providerStart: { name: "provider-start-address", burst: 60, seconds: 5 },
+  /** Clients that register themselves: each is a row for a day at least. */
+  clientRegistration: { name: "client-registration-address", burst: 20, seconds: 60 },
+  /** Documents and keys that are fetched from one host, because strangers have named it. */
+  clientDocumentHost: { name: "client-document-host", burst: 30, seconds: 10 },
+  /** The same for all hosts together, of clients that are not known yet: each is a row for a day. */
+  clientDocumentNew: { name: "client-document-new", burst: 300, seconds: 2 },
   /** Not a limit on people: how often the audit log repeats that somebody is being limited. */
   limitedAudit: { name: "limited-audit", burst: 1, seconds: 3600 },
 } as const satisfies Record<string, RateRule>;

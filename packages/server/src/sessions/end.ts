@@ -15,7 +15,9 @@ export type EndReason =
   | "replaced"
   | "password_changed"
   | "user_disabled"
-  | "user_removed";
+  | "user_removed"
+  /** The client that it was for is registered no more. */
+  | "client_removed";
 
 /**
  * What ends sessions, in one transaction: the rows, the audit event, the feed. The first statement's `changes`

@@ -1,6 +1,6 @@
 import type { ResolvedSettings } from "../../../config.ts";
-import { isLoopback } from "../../../config-schema.ts";
 import type { Clock } from "../../../primitives/clock.ts";
+import { isLoopback } from "../../../primitives/loopback.ts";
 import { type Finding, ok, warn } from "./finding.ts";
 
 export function* diagnoseSettings(settings: ResolvedSettings, clock: Clock): Generator<Finding> {
