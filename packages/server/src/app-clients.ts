@@ -45,6 +45,13 @@ export function openClients(parts: Parts) {
     return allowed;
   }
 
+  // draft-ietf-oauth-client-id-metadata-document §8.6: for strangers no special address, but on a developer's machine. The
+  // hosts that the settings trust are for what the operator has named.
+  const isInDevelopment = settings.issuer.startsWith("http:");
+  const forStrangers = { settings: isInDevelopment ? settings : { privateHosts: [] } };
+  const fetchForStrangers = createFetchDocument(
+    createOutgoing({ ...forStrangers, bytesMax: limits.clientKeysBytesMax }),
+  );
   const documents = createDocuments({
     records,
     clock,
@@ -52,17 +59,22 @@ export function openClients(parts: Parts) {
     settings,
     fetchDocument: createFetchDocument(
       createOutgoing({
-        settings,
+        ...forStrangers,
         bytesMax: limits.clientDocumentBytesMax,
         milliseconds: limits.clientDocumentMillisecondsMax,
       }),
     ),
-    fetchSector: fetchDocument,
+    fetchSector: fetchForStrangers,
     mayFetch,
   });
-  const registrations = createRegistrations({ records, clock, fetchDocument, settings });
+  const registrations = createRegistrations({
+    records,
+    clock,
+    fetchDocument: fetchForStrangers,
+    settings,
+  });
   const spent = createSpentAssertions({ database, clock });
-  const keys = createClientKeys({ clock, fetchDocument, mayFetch });
+  const keys = createClientKeys({ clock, fetchDocument, fetchForStrangers, mayFetch });
   const jwts = createClientJwts({ keys });
 
   /** A registered client, or one whose id is the address of its document. */

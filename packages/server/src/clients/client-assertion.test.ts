@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createSign, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { after, before, beforeEach, describe, test } from "node:test";
+import sql from "sql-template-tag";
 import { limits } from "../primitives/limits.ts";
 import { openTestDatabase, type TestDatabase } from "../storage/test-database.ts";
 import type { ClientType } from "./client.ts";
@@ -26,6 +27,7 @@ let place: TestDatabase;
 let room: ReturnType<typeof openTestClients>;
 let check: ReturnType<typeof createAssertionCheck>;
 let mayFetch = true;
+const askedForStrangers: string[] = [];
 
 before(async () => {
   place = await openTestDatabase({ clock });
@@ -35,7 +37,15 @@ after(() => place?.close());
 beforeEach(() => {
   // Nothing is remembered from one test to the next.
   const { fetchDocument, clients } = room;
-  const keys = createClientKeys({ clock, fetchDocument, mayFetch: async () => mayFetch });
+  const keys = createClientKeys({
+    clock,
+    fetchDocument,
+    fetchForStrangers: async (url) => {
+      askedForStrangers.push(url);
+      return { outcome: "refused" };
+    },
+    mayFetch: async () => mayFetch,
+  });
   check = createAssertionCheck({
     settings: { issuer: ISSUER },
     clock,
@@ -319,6 +329,17 @@ describe("keys at jwks_uri", () => {
     assert.equal(times(address), 2);
     now += limits.clientKeysStaleSeconds * 1000;
     await refuses(assertion(id));
+  });
+
+  test("for a client that registered itself another way out is taken, which trusts no private host", async () => {
+    const address = uri();
+    room.documents.set(address, set("1"));
+    const operators = await addClient({ jwks_uri: address });
+    await accepts(assertion(operators), operators);
+    const stranger = await addClient({ jwks_uri: address });
+    await place.database.batch([sql`UPDATE clients SET origin = 'dynamic' WHERE id = ${stranger}`]);
+    await refuses(assertion(stranger));
+    assert.deepEqual(askedForStrangers, [address]);
   });
 
   test("what is no key set, and what may not be asked for, gives no key", async () => {

@@ -25,7 +25,7 @@ export function createClientJwts({ keys }: { keys: ClientKeys }) {
      */
     async verify(
       jwt: string,
-      client: Pick<Client, "metadata">,
+      client: Pick<Client, "metadata" | "origin">,
       expected: {
         readonly types: readonly (string | undefined)[];
         readonly algorithm: string | undefined;

@@ -12,11 +12,21 @@ interface KeySet {
   readonly askedAt: number;
 }
 
+interface Place {
+  readonly uri: string;
+  readonly isStranger: boolean;
+  /** By which it is kept. */
+  readonly name: string;
+}
+
 export type ClientKeys = ReturnType<typeof createClientKeys>;
 
 interface Dependencies {
   readonly clock: Clock;
+  /** For clients that the operator vouches for. */
   readonly fetchDocument: FetchDocument;
+  /** For those that registered themselves, or are documents. */
+  readonly fetchForStrangers: FetchDocument;
   /** Whether the host may be asked now: strangers choose the addresses, and must not hammer others with us. */
   readonly mayFetch: (asked: { host: string; isKnown: boolean }) => Promise<boolean>;
 }
@@ -26,55 +36,62 @@ interface Dependencies {
  * not there is looked for anew (OpenID Connect Core §10.1.1: rotated keys are found so), but not more often than once in
  * a pause, whatever ids a stranger names.
  */
-export function createClientKeys({ clock, fetchDocument, mayFetch }: Dependencies) {
+export function createClientKeys({ clock, fetchDocument, fetchForStrangers, mayFetch }: Dependencies) {
   const known = new Map<string, KeySet>();
   const underWay = new Map<string, Promise<KeySet>>();
 
-  async function fetchKeys(uri: string): Promise<KeySet> {
+  async function fetchKeys({ uri, isStranger, name }: Place): Promise<KeySet> {
     const now = clock.now();
-    const before = known.get(uri);
+    const before = known.get(name);
     const { host } = new URL(uri);
-    const fetched = (await mayFetch({ host, isKnown: true })) ? await fetchDocument(uri) : undefined;
+    const fetch = isStranger ? fetchForStrangers : fetchDocument;
+    const fetched = (await mayFetch({ host, isKnown: true })) ? await fetch(uri) : undefined;
     const keys = fetched?.outcome === "answered" && fetched.status === 200 ? keysIn(fetched.text) : undefined;
     const kept =
       keys === undefined
         ? { keys: before?.keys ?? [], fetchedAt: before?.fetchedAt ?? 0, askedAt: now }
         : { keys, fetchedAt: now, askedAt: now };
-    known.delete(uri);
+    known.delete(name);
     if (known.size >= limits.clientKeySetsKnownMax) {
       const [oldest] = known.keys();
       if (oldest !== undefined) known.delete(oldest);
     }
-    known.set(uri, kept);
+    known.set(name, kept);
     return kept;
   }
 
   /** One question a key set at a time. */
-  function ask(uri: string): Promise<KeySet> {
-    const asked = underWay.get(uri) ?? fetchKeys(uri).finally(() => underWay.delete(uri));
-    underWay.set(uri, asked);
+  function ask(place: Place): Promise<KeySet> {
+    const { name } = place;
+    const asked = underWay.get(name) ?? fetchKeys(place).finally(() => underWay.delete(name));
+    underWay.set(name, asked);
     return asked;
   }
 
-  async function keysAt(uri: string, fits: (keys: readonly Jwk[]) => boolean): Promise<readonly Jwk[]> {
+  async function keysAt(place: Place, fits: (keys: readonly Jwk[]) => boolean): Promise<readonly Jwk[]> {
     const now = clock.now();
-    const kept = known.get(uri);
+    const kept = known.get(place.name);
     const hasRested = kept === undefined || now - kept.askedAt >= limits.clientKeysPauseSeconds * 1000;
     const isFresh = kept !== undefined && now - kept.fetchedAt < limits.clientKeysFreshSeconds * 1000;
-    const found = kept !== undefined && ((isFresh && fits(kept.keys)) || !hasRested) ? kept : await ask(uri);
+    const found =
+      kept !== undefined && ((isFresh && fits(kept.keys)) || !hasRested) ? kept : await ask(place);
     return now - found.fetchedAt < limits.clientKeysStaleSeconds * 1000 ? found.keys : [];
   }
 
   return {
     /** Those that may have signed what names this key id and this algorithm; a few, usually one. */
     async of(
-      { metadata }: Pick<Client, "metadata">,
+      { metadata, origin }: Pick<Client, "metadata" | "origin">,
       header: { readonly kid: string | undefined; readonly alg: string },
     ): Promise<readonly Jwk[]> {
       const fitting = (keys: readonly Jwk[]) => keys.filter((key) => fits(key, header));
       if (metadata.jwks !== undefined) return fitting(metadata.jwks.keys);
       if (metadata.jwks_uri === undefined) return [];
-      return fitting(await keysAt(metadata.jwks_uri, (keys) => fitting(keys).length > 0));
+      const { jwks_uri: uri } = metadata;
+      const isStranger = origin === "dynamic" || origin === "document";
+      // What one of the two may see, the other may not: a stranger must not read what is kept of a trusted host.
+      const place = { uri, isStranger, name: `${isStranger} ${uri}` };
+      return fitting(await keysAt(place, (keys) => fitting(keys).length > 0));
     },
   };
 }

@@ -235,6 +235,24 @@ describe("RFC 7591: a client registers itself", () => {
     assertRefusal(reply, { status: 400, error: "invalid_client_metadata" });
   });
 
+  test("pages of any origin may register a client, and look after it", async () => {
+    for (const [path, method] of [
+      ["/oauth/register", "POST"],
+      ["/oauth/register/c-0", "PUT"],
+    ] as const) {
+      const reply = await server.callQuietly(path, {
+        method: "OPTIONS",
+        headers: {
+          origin: "https://inspector.example",
+          "access-control-request-method": method,
+          "access-control-request-headers": "authorization,content-type,mcp-protocol-version",
+        },
+      });
+      assert.equal(reply.headers.get("access-control-allow-origin"), "*");
+      assert.match(reply.headers.get("access-control-allow-methods") ?? "", new RegExp(method));
+    }
+  });
+
   test("limited by address", async () => {
     const { burst } = rateRules.clientRegistration;
     const all = await Promise.all(
