@@ -1,5 +1,5 @@
+import type { Client } from "./clients/client.ts";
 import { createAssertionCheck } from "./clients/client-assertion.ts";
-import { createClientAuthentication } from "./clients/client-authentication.ts";
 import { isDocumentId } from "./clients/client-ids.ts";
 import { createClientJwts } from "./clients/client-jwt.ts";
 import { createClientKeys } from "./clients/client-keys.ts";
@@ -83,25 +83,22 @@ export function openClients(parts: Parts) {
     return client && limited(client, settings.registrationScopes);
   }
 
-  const byCredentials = createClientAuthentication({
-    findClient,
-    checkSecret: async (id, secret) => {
-      const client = await clients.authenticate(id, secret);
-      return client && limited(client, settings.registrationScopes);
-    },
-    checkAssertion: createAssertionCheck({ settings, clock, findClient, jwts, spent }),
-  });
+  async function checkSecret(id: string, secret: string) {
+    const client = await clients.authenticate(id, secret);
+    return client && limited(client, settings.registrationScopes);
+  }
 
-  /** Who sends a request; that it is used is noted. */
-  const authenticateClient: typeof byCredentials = async (presented) => {
-    const client = await byCredentials(presented);
+  /** That who has proven who it is is used. */
+  async function noteUse<C extends Client | undefined>(client: C): Promise<C> {
     if (client !== undefined) await records.used(client);
     return client;
-  };
+  }
 
   return {
     findClient,
-    authenticateClient,
+    checkSecret,
+    checkAssertion: createAssertionCheck({ settings, clock, findClient, jwts, spent }),
+    noteUse,
     registrations,
     jwts,
     spentAssertions: spent,

@@ -1,4 +1,5 @@
 import { openClients } from "./app-clients.ts";
+import { createClientAuthentication } from "./clients/client-authentication.ts";
 import type { ClientRecords } from "./clients/client-records.ts";
 import type { Clients } from "./clients/clients.ts";
 import type { FetchDocument } from "./clients/sectors.ts";
@@ -36,7 +37,10 @@ interface Parts {
 
 /** The part of the composition root that makes Keyturn an authorization server for other people's software. */
 export function openOauth(parts: Parts) {
-  const { findClient, authenticateClient, registrations, forgetting } = openClients(parts);
+  const { findClient, noteUse, registrations, forgetting, ...checks } = openClients(parts);
+  const byCredentials = createClientAuthentication({ findClient, ...checks });
+  const authenticateClient: typeof byCredentials = async (presented) =>
+    noteUse(await byCredentials(presented));
   const resources = createResources(parts);
   const issuing = createIssuing(parts);
   const grants: Grant[] = [];

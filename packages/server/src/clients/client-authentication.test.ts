@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
+import sql from "sql-template-tag";
 import { basic, startTestServer, type TestServer } from "../test-server.ts";
 import type { Client } from "./client.ts";
 import { ASSERTION_TYPE } from "./client-authentication.ts";
@@ -111,6 +112,10 @@ describe("how a client proves who it is", () => {
     assert.ok(lastUsedAt !== undefined && open.lastUsedAt === undefined);
     assert.ok(await known({ client_id: "open" }));
     assert.equal((await server.app.clients.find("open"))?.lastUsedAt, lastUsedAt);
+    // One that comes from a cache of before is not written again and again.
+    await server.database.batch([sql`UPDATE clients SET last_used_at = NULL WHERE id = 'open'`]);
+    for (let times = 0; times < 3; times++) assert.ok(await known({ client_id: "open" }));
+    assert.equal((await server.app.clients.find("open"))?.lastUsedAt, undefined);
     assert.equal((await server.app.clients.find("open"))?.expiresAt, undefined);
   });
 });

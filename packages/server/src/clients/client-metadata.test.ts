@@ -209,6 +209,14 @@ describe("client metadata", () => {
 
   test("bounded: addresses, scopes, numbers; and whatever it is, the answer is a sentence", () => {
     refused("web", { redirect_uris: Array(51).fill("https://a.example/") }, "redirect_uris");
+    const many = Array.from({ length: 21 }, (_, index) => `https://api.example/${index}`);
+    refused("resource", { keyturn_resources: many }, "keyturn_resources");
+    assert.ok(good("resource", { keyturn_resources: many.slice(1) }));
+    refused(
+      "resource",
+      { keyturn_resources: [`https://api.example/${"x".repeat(500)}`] },
+      "keyturn_resources",
+    );
     for (const scope of ["a  b", " a", 'a"b', "a\\b", "é", "x".repeat(2001)])
       refused("web", { ...uris, scope }, "scope");
     for (const age of [-1, 1.5, 1e12, "1"])

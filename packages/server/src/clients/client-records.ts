@@ -75,6 +75,8 @@ export type ClientRecords = ReturnType<typeof createClientRecords>;
 /** The rows of clients. Who may add, change and remove them is for those above to say. */
 export function createClientRecords(dependencies: Dependencies) {
   const { database, clock, endStatements, announceEnded, settings } = dependencies;
+  /** When a use was noted here: a client may come from a cache that does not know it yet. */
+  const notedAt = new Map<string, number>();
 
   function event(
     type: AuditEventType,
@@ -192,6 +194,8 @@ export function createClientRecords(dependencies: Dependencies) {
         for (const statement of ending) sessions += await tx.run(statement);
         return { removed: true, sessions };
       });
+      // Another may come to have the id.
+      notedAt.delete(id);
       if (sessions > 0) await announceEnded();
       return removed;
     },
@@ -214,7 +218,10 @@ export function createClientRecords(dependencies: Dependencies) {
     async used(client: Client): Promise<void> {
       const at = clock.now();
       const notedBefore = at - limits.clientUseNotedSeconds * 1000;
-      if (client.lastUsedAt !== undefined && client.lastUsedAt >= notedBefore) return;
+      const noted = Math.max(client.lastUsedAt ?? 0, notedAt.get(client.id) ?? 0);
+      if (noted >= notedBefore) return;
+      if (notedAt.size >= limits.clientsNotedMax) notedAt.clear();
+      notedAt.set(client.id, at);
       // No session of a client may outlive it: it has been used since then, or is idle for too long.
       const seconds = Math.max(
         limits.clientUnusedSeconds,

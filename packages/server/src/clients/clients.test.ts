@@ -189,6 +189,21 @@ describe("clients", () => {
     assert.equal(room.endings(), before + 1);
   });
 
+  test("one that is used while it is about to be forgotten stays", async () => {
+    const metadata = { redirect_uris: ["https://a.example/"] };
+    await clients.add({ id: "late", name: "Late", type: "spa", metadata }, operator);
+    await place.database.batch([
+      sql`UPDATE clients SET origin = 'dynamic', expires_at = 1000 WHERE id = 'late'`,
+    ]);
+    assert.deepEqual(await room.records.unused(1000), ["late"]);
+    const client = await clients.find("late");
+    assert.ok(client);
+    await room.records.used(client);
+    assert.equal(await room.records.remove("late", operator, 1000), false);
+    assert.ok(await clients.find("late"));
+    assert.deepEqual(await room.records.unused(1000), []);
+  });
+
   test("lists by id, a page at a time", async () => {
     const first = await clients.list({ rows: 2 });
     assert.equal(first.length, 2);

@@ -126,6 +126,7 @@ describe("clients of the settings", () => {
         [{ ...shop, id: "mine" }],
         /^clients\[0\] \(mine\): a client with this id was registered in another way/,
       ],
+      [Array(201).fill(shop), /^clients is a wrong value \(not shown\)/],
       [["shop"], /^clients\[0\] is wrong/],
     ];
     for (const [clients, line] of wrong) {

@@ -55,12 +55,16 @@ export async function openTestHost() {
     asked.push(request.url ?? "");
     answer(request, response);
   });
+  let connections = 0;
+  server.on("connection", () => connections++);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
     host,
     url: `http://${host}`,
     asked,
+    /** How often somebody connected, whether what followed was HTTP or not. */
+    connections: () => connections,
     answers(by: typeof answer): void {
       answer = by;
     },

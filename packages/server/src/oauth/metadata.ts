@@ -17,20 +17,6 @@ interface Dependencies {
   readonly grants: readonly Grant[];
 }
 
-/** Endpoints at which clients authenticate as at the token endpoint: RFC 8414 §2, one pair of members each. */
-const authenticatedToo = ["revocation_endpoint", "introspection_endpoint"] as const;
-
-function authenticationAt(facts: Readonly<Record<string, unknown>>): Record<string, readonly string[]> {
-  const there = authenticatedToo.filter((name) => facts[name] !== undefined);
-  return Object.assign(
-    {},
-    ...there.map((name) => ({
-      [`${name}_auth_methods_supported`]: clientAuthenticationMethods,
-      [`${name}_auth_signing_alg_values_supported`]: clientSigningAlgorithms,
-    })),
-  );
-}
-
 /** OpenID Connect Discovery 1.0 §3 and RFC 8414 §2: what a client needs to know, of the endpoints that exist. */
 export function discoveryEndpoints({ settings, resources, grants }: Dependencies): Endpoint[] {
   const { issuer } = settings;
@@ -71,11 +57,9 @@ export function discoveryEndpoints({ settings, resources, grants }: Dependencies
     keyturn_revocation_feed: `${issuer}/revocations`,
   };
 
-  const document = { ...fixed, ...authenticationAt(fixed) };
-
   async function handle(): Promise<Answer> {
     const scopes_supported = [...new Set([...standardScopes, ...(await resources.scopes())])];
-    return { status: 200, json: { ...document, scopes_supported } };
+    return { status: 200, json: { ...fixed, scopes_supported } };
   }
 
   const documents = [

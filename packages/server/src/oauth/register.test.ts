@@ -262,6 +262,11 @@ describe("RFC 7591: a client registers itself", () => {
     const refused = all.filter(({ status }) => status === 429);
     assert.equal(refused.length, 1);
     assert.ok(Number(refused[0]?.headers.get("retry-after")) > 0);
+    // Changes count too, for whoever has a token; reading does not.
+    const made = all.find(({ status }) => status === 201)?.json as Information;
+    const json = { ...app, client_id: made.client_id };
+    assertRefusal(await at(made, { method: "PUT", json }), { status: 429, error: "too_many_attempts" });
+    assert.equal((await at(made)).status, 200);
   });
 
   test("one that nobody used in a day is forgotten; one that is used stays, and then as long as nobody forgets it", async () => {

@@ -72,6 +72,8 @@ export function registrationEndpoints(dependencies: Dependencies): Endpoint[] {
 
   async function replace(request: EndpointRequest<Record<string, unknown>>): Promise<Answer> {
     const token = tokenOf(request);
+    // Each is written to the audit log.
+    await takeOne(dependencies, request);
     const presented = { token, ip: request.ip };
     const replaced = await registrations.replace(request.path.id ?? "", request.body, presented);
     if (replaced.outcome !== "registered") throw refusalOf(replaced);
@@ -125,7 +127,7 @@ export function registrationEndpoints(dependencies: Dependencies): Endpoint[] {
       summary: "A client replaces its registration, RFC 7592 §2.2: what is left out goes",
       body: metadata,
       success: { status: 200, about: "The client, with its metadata as it is now", schema: information },
-      refusals: [...refusals, ...byToken],
+      refusals: [...refusals, ...byToken, "too_many_attempts"],
       handle: replace,
     },
     {

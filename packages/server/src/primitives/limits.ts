@@ -128,6 +128,7 @@ export const limits = {
   clientUnusedSeconds: 90 * 24 * 60 * 60,
   /** How often it is noted that a client is used. */
   clientUseNotedSeconds: 24 * 60 * 60,
+  clientsNotedMax: 10_000,
   clientsForgottenPerRunMax: 100,
   clientsForgottenEverySeconds: 60,
   /** draft-ietf-oauth-client-id-metadata-document §8.7: "The recommended maximum size to read is 5 kilobytes." */
