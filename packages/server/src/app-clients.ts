@@ -35,7 +35,6 @@ interface Parts {
 /** The part of the composition root that makes who a client is, and how it proves that. */
 export function openClients(parts: Parts) {
   const { settings, database, clock, log, rateLimits, clients, clientRecords: records } = parts;
-  const { fetchDocument } = parts;
 
   /** Strangers choose what is fetched: no host is asked often, and not many that nobody has asked for before. */
   async function mayFetch({ host, isKnown }: { host: string; isKnown: boolean }): Promise<boolean> {
@@ -49,8 +48,13 @@ export function openClients(parts: Parts) {
   // hosts that the settings trust are for what the operator has named.
   const isInDevelopment = settings.issuer.startsWith("http:");
   const forStrangers = { settings: isInDevelopment ? settings : { privateHosts: [] } };
-  const fetchForStrangers = createFetchDocument(
-    createOutgoing({ ...forStrangers, bytesMax: limits.clientKeysBytesMax }),
+  const limitedFetch = (fetch: FetchDocument): FetchDocument => {
+    return async (url) =>
+      (await mayFetch({ host: new URL(url).host, isKnown: true })) ? fetch(url) : { outcome: "outage" };
+  };
+  const fetchDocument = limitedFetch(parts.fetchDocument);
+  const fetchForStrangers = limitedFetch(
+    createFetchDocument(createOutgoing({ ...forStrangers, bytesMax: limits.clientKeysBytesMax })),
   );
   const documents = createDocuments({
     records,
@@ -74,7 +78,7 @@ export function openClients(parts: Parts) {
     settings,
   });
   const spent = createSpentAssertions({ database, clock });
-  const keys = createClientKeys({ clock, fetchDocument, fetchForStrangers, mayFetch });
+  const keys = createClientKeys({ clock, fetchDocument, fetchForStrangers });
   const jwts = createClientJwts({ keys });
 
   /** A registered client, or one whose id is the address of its document. */

@@ -27,8 +27,6 @@ interface Dependencies {
   readonly fetchDocument: FetchDocument;
   /** For those that registered themselves, or are documents. */
   readonly fetchForStrangers: FetchDocument;
-  /** Whether the host may be asked now: strangers choose the addresses, and must not hammer others with us. */
-  readonly mayFetch: (asked: { host: string; isKnown: boolean }) => Promise<boolean>;
 }
 
 /**
@@ -36,17 +34,15 @@ interface Dependencies {
  * not there is looked for anew (OpenID Connect Core §10.1.1: rotated keys are found so), but not more often than once in
  * a pause, whatever ids a stranger names.
  */
-export function createClientKeys({ clock, fetchDocument, fetchForStrangers, mayFetch }: Dependencies) {
+export function createClientKeys({ clock, fetchDocument, fetchForStrangers }: Dependencies) {
   const known = new Map<string, KeySet>();
   const underWay = new Map<string, Promise<KeySet>>();
 
   async function fetchKeys({ uri, isStranger, name }: Place): Promise<KeySet> {
     const now = clock.now();
     const before = known.get(name);
-    const { host } = new URL(uri);
-    const fetch = isStranger ? fetchForStrangers : fetchDocument;
-    const fetched = (await mayFetch({ host, isKnown: true })) ? await fetch(uri) : undefined;
-    const keys = fetched?.outcome === "answered" && fetched.status === 200 ? keysIn(fetched.text) : undefined;
+    const fetched = await (isStranger ? fetchForStrangers : fetchDocument)(uri);
+    const keys = fetched.outcome === "answered" && fetched.status === 200 ? keysIn(fetched.text) : undefined;
     const kept =
       keys === undefined
         ? { keys: before?.keys ?? [], fetchedAt: before?.fetchedAt ?? 0, askedAt: now }

@@ -68,6 +68,31 @@ test("a host is not asked more often than the limits say, whatever addresses str
   assert.equal(host.asked.length, burst);
 });
 
+test("nor by what a document points to: a sector of somebody else's host is asked for as often as the limits say", async () => {
+  const victim = await openTestHost();
+  const own = await startTestServer({
+    settings: { clientDocuments: "on", privateHosts: [host.host, victim.host] },
+  });
+  try {
+    host.answers((request, response) => {
+      const document = {
+        client_id: host.url + request.url,
+        redirect_uris: ["https://app.example/cb"],
+        sector_identifier_uri: `${victim.url}/uris`,
+      };
+      response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(document));
+    });
+    const { burst } = rateRules.clientDocumentHost;
+    for (let index = 0; index < burst + 5; index++) {
+      await isKnown({ client_id: `${host.url}/sector-${index}` }, own);
+    }
+    assert.equal(victim.asked.length, burst);
+  } finally {
+    await own.close();
+    await victim.close();
+  }
+});
+
 test("a server for the world asks no host of its own network for strangers, though the settings trust it", async () => {
   const world = await startTestServer({
     settings: {
