@@ -113,6 +113,10 @@ export function deleteClient(id: string, unusedAt?: number): Sql {
   return sql`DELETE FROM clients WHERE id = ${id} AND ${only}`;
 }
 
+export function clientExists(id: string): Sql {
+  return sql`EXISTS (SELECT 1 FROM clients WHERE id = ${id})`;
+}
+
 /** What people, and requests under way, have given to a client. */
 export const deleteGranted = (id: string): Sql[] => [
   deleteConsents(id),

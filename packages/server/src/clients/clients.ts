@@ -78,8 +78,12 @@ export function createClients({ records, fetchDocument }: Dependencies) {
   // What an unknown client's secret is compared with, so that the work is the same.
   const noDigest = Buffer.from(randomBytes(32));
 
-  async function checked(type: ClientType, input: unknown): Promise<ClientMetadata | InvalidMetadata> {
-    const result = checkClientMetadata({ type, input, byOperator: true });
+  async function checked(
+    type: ClientType,
+    input: unknown,
+    byOperator = true,
+  ): Promise<ClientMetadata | InvalidMetadata> {
+    const result = checkClientMetadata({ type, input, byOperator });
     if (result.outcome === "invalid") return result;
     return (await sectorProblem(result.metadata, fetchDocument)) ?? result.metadata;
   }
@@ -88,7 +92,8 @@ export function createClients({ records, fetchDocument }: Dependencies) {
     find: records.find,
     list: records.list,
 
-    async add(input: NewClient, by: By): Promise<ClientAdded> {
+    /** @param origin whose word it is: what is ours (`keyturn_`) counts from the operator and the settings only */
+    async add(input: NewClient, by: By, origin: ClientOrigin = "operator"): Promise<ClientAdded> {
       const name = clientName(input.name);
       if (name === undefined) return { outcome: "invalid", field: "name", problem: NAME_PROBLEM };
       const id = input.id ?? idFromName(name);
@@ -98,11 +103,12 @@ export function createClients({ records, fetchDocument }: Dependencies) {
         const problem = "An id has 1 to 64 of a-z 0-9 . _ - and begins with a letter or a digit.";
         return { outcome: "invalid", field: "id", problem };
       }
-      const metadata = await checked(input.type, input.metadata ?? {});
+      const byOperator = origin === "operator" || origin === "settings";
+      const metadata = await checked(input.type, input.metadata ?? {}, byOperator);
       if ("outcome" in metadata) return metadata;
       const secret = needsSecret(metadata) ? newClientSecret() : undefined;
       const secretDigest = secret === undefined ? undefined : sha256(secret);
-      const record = { id, name, type: input.type, origin: "operator", metadata, secretDigest } as const;
+      const record = { id, name, type: input.type, origin, metadata, secretDigest };
       const added = await records.insert(record, by);
       return added.outcome === "added" ? { ...added, secret } : { outcome: added.outcome };
     },
