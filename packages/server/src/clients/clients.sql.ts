@@ -103,8 +103,12 @@ export function selectClients({ after, rows }: { after: string | undefined; rows
   return sql`SELECT ${columns} FROM clients WHERE ${later} ORDER BY id LIMIT ${rows}`;
 }
 
-export function updateSecret(change: { id: string; digest: Uint8Array; at: number }): Sql {
-  return sql`UPDATE clients SET secret_digest = ${change.digest}, updated_at = ${change.at} WHERE id = ${change.id}`;
+/** `updated_at` grows, whatever the clock says: by it others tell that a client is not what it was. */
+export function updateSecret({ id, digest, at }: { id: string; digest: Uint8Array; at: number }): Sql {
+  return sql`
+    UPDATE clients SET secret_digest = ${digest},
+      updated_at = CASE WHEN updated_at < ${at} THEN CAST(${at} AS BIGINT) ELSE updated_at + 1 END
+    WHERE id = ${id}`;
 }
 
 /** @param unusedAt only if nobody has used it by then */

@@ -133,6 +133,25 @@ describe("clients", () => {
     assert.deepEqual(await eventsOf("nobody"), []);
   });
 
+  test("each change makes updatedAt later, even within one millisecond: by it caches tell that a client is not what it was", async () => {
+    const still = openTestClients({
+      database: place.database,
+      clock: { now: () => 1_900_000_000_000 },
+    }).clients;
+    await still.add({ id: "still", name: "Still", type: "resource" }, operator);
+    const times = [(await still.find("still"))?.updatedAt];
+    for (const change of [
+      () => still.newSecret("still", operator),
+      () => still.update("still", { name: "Renamed" }, operator),
+      () => still.newSecret("still", operator),
+    ]) {
+      await change();
+      times.push((await still.find("still"))?.updatedAt);
+    }
+    assert.equal(new Set(times).size, times.length, times.join());
+    assert.deepEqual(times, times.toSorted());
+  });
+
   test("a removed client is gone, and can be removed once", async () => {
     const { secret } = await add({ id: "gone" });
     assert.equal(await clients.remove("gone", operator), true);
