@@ -131,7 +131,7 @@ module.exports = {
     door("openid-client", npm("openid-client"), `${source}providers/foreign\\.ts$`),
     door("nodemailer", npm("nodemailer"), `${source}mail/transport\\.ts$`),
     door("pg", npm("pg"), `${source}storage/postgres[^/]*\\.ts$`),
-    door("jose", npm("jose"), `${source}tokens/(jwt|id-token-hint)\\.ts$`),
+    door("jose", npm("jose"), `${source}(clients/client-jwt|tokens/id-token-hint)\\.ts$`),
     forbid(
       "http-below-floor-3",
       "floors 0 to 2 do not know that HTTP exists",

@@ -62,7 +62,8 @@ const allowed: readonly [file: string, text: string][] = [
   [`${server}/users/fine.sql.ts`, 'import sql from "sql-template-tag"; sql;'],
   [`${server}/storage/sqlite-pool.ts`, 'import "node:sqlite"; import "sql-template-tag";'],
   [`${server}/storage/postgres-pool.ts`, 'import "pg";'],
-  [`${server}/tokens/jwt.ts`, 'import "jose"; import "../keys/keys.ts";'],
+  [`${server}/tokens/jwt.ts`, 'import "../keys/keys.ts";'],
+  [`${server}/clients/client-jwt.ts`, 'import "jose";'],
   [
     `${server}/account-api/fine.ts`,
     'import "../http/endpoint.ts"; import "hono"; import "../users/users.ts";',

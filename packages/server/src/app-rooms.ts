@@ -1,13 +1,17 @@
 import { existsSync } from "node:fs";
 import { openLogout } from "./app-logout.ts";
 import { openMail } from "./app-mail.ts";
+import { openPeople } from "./app-people.ts";
 import { openProviders } from "./app-providers.ts";
 import { createAudit } from "./audit/audit.ts";
+import { createClientRecords } from "./clients/client-records.ts";
 import { createClients } from "./clients/clients.ts";
+import { registerSettingsClients } from "./clients/settings-clients.ts";
 import { type ResolvedSettings, WrongSetting } from "./config.ts";
 import { settingNotes } from "./config-notes.ts";
 import type { Hooks } from "./hooks.ts";
-import { createBreachLookups } from "./http/breach-lookups.ts";
+import { createFetchDocument } from "./http/fetch-document.ts";
+import { createOutgoing } from "./http/outgoing.ts";
 import { createProofs } from "./http/proofs.ts";
 import { createSecrets, loadMasterSecrets, type Secrets } from "./keys/secrets.ts";
 import { selectAllKeys } from "./keys/signing-keys.sql.ts";
@@ -16,11 +20,13 @@ import { mailMode } from "./mail/mode.ts";
 import { createSubjects } from "./oauth/subjects.ts";
 import type { Log } from "./observability/log.ts";
 import type { Clock } from "./primitives/clock.ts";
+import { limits } from "./primitives/limits.ts";
 import { createRateLimits } from "./rate-limits/rate-limits.ts";
 import { createGrants } from "./roles/grants.ts";
 import { createReminting } from "./roles/reminting.ts";
 import { createRoles } from "./roles/roles.ts";
 import { createBrowsing } from "./sessions/browsing.ts";
+import { endStatements } from "./sessions/end.ts";
 import { createRevocations } from "./sessions/revocations.ts";
 import { createRights } from "./sessions/rights.ts";
 import { createSessions } from "./sessions/sessions.ts";
@@ -32,15 +38,7 @@ import { createAccessTokens } from "./tokens/access-token.ts";
 import { createIdTokens } from "./tokens/id-token.ts";
 import { createRefreshTokens } from "./tokens/refresh-token.ts";
 import { createSessionCookies } from "./tokens/session-cookie.ts";
-import { createCommonPasswords } from "./users/common-passwords.ts";
-import { createFactors } from "./users/factors/factors.ts";
-import { createHandovers } from "./users/handovers.ts";
-import { createImporting } from "./users/importing.ts";
-import { createMailing } from "./users/mailing/mailing.ts";
-import { createNewPasswords } from "./users/new-passwords.ts";
 import { createPasswords } from "./users/password-hashing.ts";
-import { createSignIn } from "./users/sign-in.ts";
-import { createUsers } from "./users/users.ts";
 
 export interface RoomsOptions {
   readonly log: Log;
@@ -147,52 +145,29 @@ function roomsOn({ settings, log, database, secrets }: Ground, { hooks, print, h
   const grants = createGrants({ reminting });
   // Who sends needs what is built below; until then nothing is asked for.
   const mailDoor = { isOn: mailMode(settings) !== "off", wake: () => {} };
-  const breachLookups = createBreachLookups({ settings, clock, log });
-  const newPasswords = createNewPasswords({
+  const people = openPeople({
     settings,
-    common: createCommonPasswords(),
-    isBreached: breachLookups.isBreached,
-  });
-  const users = createUsers({
+    log,
     database,
-    clock,
+    secrets,
     passwords,
-    newPasswords,
-    sessions,
     rateLimits,
+    sessions,
     grants,
     mail: mailDoor,
   });
-  const importing = createImporting({ database, clock });
-  const challengeKey = secrets.key("passkey-challenge");
-  const factors = createFactors({
+  const { arrivals, mailing } = people;
+  const clientRecords = createClientRecords({
     database,
     clock,
-    secrets,
-    challengeKey,
+    endStatements: (ending) => endStatements({ ...ending, reason: "client_removed" }),
+    announceEnded: onEnded,
     settings,
-    sessions,
-    passwords,
-    rateLimits,
-    users,
-    log,
   });
-  const { arrivals } = factors;
-  const signIn = createSignIn({ database, clock, passwords, arrivals, rateLimits });
-  const mailing = createMailing({
-    database,
-    clock,
-    key: secrets.key("mail-code"),
-    settings,
-    rateLimits,
-    passwords,
-    newPasswords,
-    sessions,
-    arrivals,
-    mail: mailDoor,
-  });
-  const handovers = createHandovers({ database, clock, secrets, sessions, users, arrivals });
-  const clients = createClients({ database, clock });
+  const fetchDocument = createFetchDocument(
+    createOutgoing({ settings, bytesMax: limits.clientKeysBytesMax }),
+  );
+  const clients = createClients({ records: clientRecords, fetchDocument });
   const subjects = createSubjects({ database });
   const foreign = openProviders({ settings, log, database, secrets, arrivals, rateLimits, mail: mailDoor });
   const mail = openMail({
@@ -233,18 +208,14 @@ function roomsOn({ settings, log, database, secrets }: Ground, { hooks, print, h
     accessTokens,
     idTokens,
     passwords,
-    breachLookups,
     rateLimits,
     roles,
     grants,
-    users,
-    importing,
-    arrivals,
-    factors,
-    signIn,
-    mailing,
-    handovers,
+    ...people,
     clients,
+    clientRecords,
+    /** What a client's metadata points to: keys, sectors. */
+    fetchDocument,
     ...foreign,
     ...logout,
     subjects,
@@ -252,13 +223,24 @@ function roomsOn({ settings, log, database, secrets }: Ground, { hooks, print, h
     formTokenKey: secrets.key("form-token"),
     /**
      * Makes the keys that are missing, opens them, and begins to follow what other processes revoke.
-     * @throws WrongSetting when no master secret opens a current key
+     * @throws WrongSetting when no master secret opens a current key, or a client of the settings cannot be registered
      */
     async start(): Promise<void> {
       await signingKeys.start();
       await revocations.start();
       await foreign.providers.refresh();
       await subjects.start();
+      const registered = await registerSettingsClients(settings.clients, {
+        records: clientRecords,
+        fetchDocument,
+      });
+      if (registered.problems.length > 0) throw new WrongSetting(registered.problems.join("\n"));
+      for (const id of registered.left) {
+        log.warn(
+          { clientId: id },
+          "A client of earlier settings is not in them any more. It stays: keyturn client remove",
+        );
+      }
       started = true;
     },
     /** Lets what is under way end, then closes the database. Idempotent. */

@@ -23,7 +23,8 @@ import { stepUpEndpoints } from "./account-api/step-up.ts";
 import { openOauth } from "./app-oauth.ts";
 import { openPages } from "./app-pages.ts";
 import { openRooms, type Rooms, type RoomsOptions } from "./app-rooms.ts";
-import { parseSettings } from "./config.ts";
+import { settingsClientsProblems } from "./clients/settings-clients.ts";
+import { parseSettings, WrongSetting } from "./config.ts";
 import type { SettingsInput } from "./config-schema.ts";
 import { type Hooks, parseHooks } from "./hooks.ts";
 import { createAuthentication } from "./http/authenticate.ts";
@@ -54,6 +55,12 @@ export type App = Awaited<ReturnType<typeof createApp>>;
 export async function createApp(input: SettingsInput, options: AppOptions = {}) {
   const settings = parseSettings(input);
   const hooks = parseHooks(options.hooks);
+  // The rules for clients stand above the settings' own; a command beside the server needs none of their secrets.
+  const problems = settingsClientsProblems(settings.clients);
+  if (problems.length > 0) {
+    await (await options.database)?.close();
+    throw new WrongSetting(problems.join("\n"));
+  }
   const rooms = await openRooms(settings, { ...options, hooks, log: options.log ?? createLog(settings) });
   try {
     await rooms.start();
@@ -157,6 +164,7 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
       { name: "logout-deliveries", everySeconds: 1, run: () => rooms.backChannelLogout.run() },
       { name: "logout-deliveries-past", everySeconds: 600, run: () => rooms.backChannelLogout.deletePast() },
       ...rooms.mail.jobs,
+      { name: "forgotten-clients", ...oauth.forgetting },
       deleteExpiredJob({ ...rooms, clock, auditDays: settings.auditDays }),
     ],
     log,
@@ -176,6 +184,8 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
     router,
     guard,
     localGuard,
+    /** What the job does that forgets clients which nobody used; how many. */
+    forgetClients: oauth.forgetting.run,
     sessionOf: createSessionReader({ browserSessions, currentSessions, crossSite, settings }),
     /** From now on /readyz answers 503, so that a load balancer sends nothing more. */
     stopping() {

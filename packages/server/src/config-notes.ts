@@ -87,6 +87,37 @@ export const settingNotes: Readonly<Record<SettingName, SettingNotes>> = {
     variable: "KEYTURN_SCOPES",
     takes: "scopes separated by commas or spaces, such as notes.read,notes.write",
   },
+  clients: {
+    about:
+      "Applications and APIs that are registered by this file. They are added and changed at each start; one that was taken out stays, and the log says so, until keyturn client remove. A secret comes from the environment variable that secretVariable names. See [clients.md](clients.md).",
+    takes: "a list of objects with id, name, type, metadata and, for a client with a secret, secretVariable",
+    secret: true,
+  },
+  dynamicRegistration: {
+    about:
+      "Whether applications may register themselves at POST /oauth/register (RFC 7591): nobody, who has `registrationToken`, or anybody.",
+    variable: "KEYTURN_DYNAMIC_REGISTRATION",
+    takes: "off, token or open",
+  },
+  registrationToken: {
+    about:
+      "The initial access token of POST /oauth/register, where `dynamicRegistration` is `token`: sent as a Bearer token.",
+    variable: "KEYTURN_REGISTRATION_TOKEN",
+    takes: "a text of 32 to 500 characters of A-Z a-z 0-9 - . _ ~ + /, as from: openssl rand -hex 32",
+    secret: true,
+  },
+  clientDocuments: {
+    about:
+      "Whether a client id may be the https address of a document that says who the client is (Client ID Metadata Documents). Then this server fetches addresses that strangers name.",
+    variable: "KEYTURN_CLIENT_DOCUMENTS",
+    takes: "on or off",
+  },
+  registrationScopes: {
+    about:
+      "The scopes that clients may ask for which registered themselves or are documents, besides openid, profile, email and offline_access. Default: every scope that there is.",
+    variable: "KEYTURN_REGISTRATION_SCOPES",
+    takes: "scopes separated by commas or spaces",
+  },
   privateHosts: {
     about:
       "Hosts that this server may call although their addresses are private or special: a provider in your own network. Of these, loopback hosts may be http. Default: none.",

@@ -1,5 +1,7 @@
 import { z } from "zod";
+import { settingsClientSchema } from "./config-clients.ts";
 import { limits } from "./primitives/limits.ts";
+import { isLoopback } from "./primitives/loopback.ts";
 import { mailboxOf } from "./primitives/mailbox.ts";
 
 /** Algorithms that sign tokens here. RFC 7518 §3.1, RFC 8037 (EdDSA), RFC 9964 (ML-DSA). */
@@ -48,6 +50,20 @@ export const settingsSchema = z.strictObject({
     .transform((value) => (typeof value === "string" ? value.split(/[ ,]+/) : value).map((one) => one.trim()))
     .refine((scopes) => scopes.length <= limits.scopesMax && scopes.every(isScope))
     .default([]),
+  clients: z.array(settingsClientSchema).max(limits.settingsClientsMax).default([]),
+  dynamicRegistration: z.enum(["off", "token", "open"]).default("off"),
+  registrationToken: z
+    .string()
+    .min(32)
+    .max(500)
+    .regex(/^[A-Za-z0-9\-._~+/]+=*$/)
+    .optional(),
+  clientDocuments: z.enum(["off", "on"]).default("off"),
+  registrationScopes: z
+    .union([z.string(), z.array(z.string())])
+    .transform((value) => (typeof value === "string" ? value.split(/[ ,]+/) : value).map((one) => one.trim()))
+    .refine((scopes) => scopes.length <= limits.scopesMax && scopes.every(isScope))
+    .optional(),
   privateHosts: z
     .union([z.string(), z.array(z.string())])
     .transform((value) => (typeof value === "string" ? value.split(",") : value).map((one) => one.trim()))
@@ -98,10 +114,6 @@ export type SettingsInput = z.input<typeof settingsSchema>;
 /** Settings after defaults. */
 export type Settings = z.output<typeof settingsSchema>;
 export type SettingName = keyof Settings;
-
-export function isLoopback(hostname: string): boolean {
-  return hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
-}
 
 /** The beginning of the addresses of a service: https, or http on this machine, and a path that ends in a slash. */
 function isRangeService(text: string): boolean {

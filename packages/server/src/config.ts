@@ -60,6 +60,11 @@ export function parseSettings(
       `${nameOf("breachedPasswords")} is ${JSON.stringify(service)}, whose host is not in ${nameOf("privateHosts")}; it takes ${settingNotes.breachedPasswords.takes}.`,
     );
   }
+  if (settings.dynamicRegistration === "token" && settings.registrationToken === undefined) {
+    throw new WrongSetting(
+      `${nameOf("dynamicRegistration")} is token, and ${nameOf("registrationToken")} is not set; it takes ${settingNotes.registrationToken.takes}.`,
+    );
+  }
   const issuer = settings.issuer ?? `http://localhost:${settings.port}`;
   return {
     ...settings,
@@ -79,6 +84,11 @@ function mailDomain(issuer: string): string {
 function describeWrong(error: z.ZodError, input: unknown, nameOf: (name: string) => string): string {
   const lines = new Set<string>();
   for (const issue of error.issues) {
+    if (issue.code === "unrecognized_keys" && issue.path.length > 0) {
+      for (const key of issue.keys)
+        lines.add(`${nameOf(String(issue.path[0]))}${placeIn([...issue.path.slice(1), key])} is unknown.`);
+      continue;
+    }
     if (issue.code === "unrecognized_keys") {
       for (const name of issue.keys) lines.add(`There is no setting ${name}; docs/settings.md lists them.`);
       continue;
@@ -89,9 +99,23 @@ function describeWrong(error: z.ZodError, input: unknown, nameOf: (name: string)
       lines.add("The settings must be an object, as in { port: 3000 }.");
       continue;
     }
+    // A list of objects: where in it, and what is wrong there, is more use than the list.
+    if (name === "clients" && issue.path.length > 1) {
+      lines.add(`${nameOf(name)}${placeIn(issue.path.slice(1))} is wrong; ${takesOf(issue)}.`);
+      continue;
+    }
     const got = (input as Record<string, unknown>)[name];
     const shown = notes.secret ? "a wrong value (not shown)" : JSON.stringify(got)?.slice(0, 100);
     lines.add(`${nameOf(name)} is ${shown}; it takes ${notes.takes}.`);
   }
   return [...lines].join("\n");
+}
+
+/** `[0].metadata.scope` */
+function placeIn(path: readonly PropertyKey[]): string {
+  return path.map((one) => (typeof one === "number" ? `[${one}]` : `.${String(one)}`)).join("");
+}
+
+function takesOf({ message }: { readonly message: string }): string {
+  return message.startsWith("takes ") ? `it ${message}` : message.charAt(0).toLowerCase() + message.slice(1);
 }

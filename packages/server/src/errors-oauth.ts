@@ -106,6 +106,11 @@ export const oauthRefusals = {
     sentence: "A redirect URI is not good for this kind of client.",
     source: "RFC 7591 §3.2.2",
   },
+  unapproved_software_statement: {
+    status: 400,
+    sentence: "No software statement is accepted here. Register without one.",
+    source: "RFC 7591 §3.2.2",
+  },
   invalid_client_metadata: {
     status: 400,
     sentence: "The client's metadata is not good.",

@@ -239,6 +239,27 @@ test("a guard in the process says what its API is, and trusts this issuer whatev
   }
 });
 
+test("clients are added, changed and removed in the process, with outcomes as values", async () => {
+  const { keyturn, close } = await start();
+  const by = { actor: "operator" } as const;
+  try {
+    const metadata = { redirect_uris: ["https://shop.example/cb"] };
+    const added = await keyturn.clients.add({ id: "shop", name: "Shop", type: "web", metadata }, by);
+    assert.ok(added.outcome === "added" && added.secret !== undefined);
+    const again = await keyturn.clients.add({ id: "shop", name: "Shop", type: "web", metadata }, by);
+    assert.equal(again.outcome, "id_taken");
+    const updated = await keyturn.clients.update("shop", { metadata: { scope: "openid" } }, by);
+    assert.ok(updated.outcome === "updated");
+    assert.deepEqual(await keyturn.clients.find("shop"), updated.client);
+    assert.deepEqual(await keyturn.clients.list(), [updated.client]);
+    assert.equal((await keyturn.clients.newSecret("shop", by)).outcome, "renewed");
+    assert.equal(await keyturn.clients.remove("shop", by), true);
+    assert.equal(await keyturn.clients.find("shop"), undefined);
+  } finally {
+    await close();
+  }
+});
+
 test("the guard in the process feels every kind of ending at once; another audience has a guard of its own", async () => {
   const { keyturn, close } = await start();
   const other = keyturn.createGuard("https://other.example");

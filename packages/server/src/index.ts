@@ -6,6 +6,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Guard } from "@keyturn/guard";
 import type { CurrentSession } from "./account-api/current-session.ts";
 import { createApp, type LocalGuardOptions } from "./app.ts";
+import type { Clients } from "./clients/clients.ts";
 import type { ResolvedSettings } from "./config.ts";
 import type { SettingsInput } from "./config-schema.ts";
 import { fetchHandler } from "./fetch-handler.ts";
@@ -21,6 +22,8 @@ import type { Users } from "./users/users.ts";
 export type { CurrentSession } from "./account-api/current-session.ts";
 export type { LocalGuardOptions } from "./app.ts";
 export type { AuditEvent, StoredAuditEvent } from "./audit/events.ts";
+export type { Client, ClientMetadata, ClientType } from "./clients/client.ts";
+export type { ClientUpdate, NewClient } from "./clients/clients.ts";
 export { type ResolvedSettings, WrongSetting } from "./config.ts";
 export type { SettingsInput } from "./config-schema.ts";
 export type { Hooks } from "./hooks.ts";
@@ -57,6 +60,8 @@ export interface Keyturn {
   /** What roles allow, and who has them. */
   readonly roles: Roles & Pick<Grants, "grant" | "revoke">;
   readonly sessions: Sessions;
+  /** Applications that ask for tokens, and APIs that accept them. */
+  readonly clients: Pick<Clients, "add" | "find" | "list" | "update" | "remove" | "newSecret">;
   readonly keys: Pick<SigningKeys, "list" | "rotate">;
   /** Lets what is under way end, then closes the database. */
   close(): Promise<void>;
@@ -82,6 +87,7 @@ export async function createKeyturn(
     users: app.users,
     roles: { ...app.roles, grant: app.grants.grant, revoke: app.grants.revoke },
     sessions: app.sessions,
+    clients: app.clients,
     keys: app.signingKeys,
     close: app.close,
   };

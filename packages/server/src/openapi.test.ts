@@ -182,6 +182,7 @@ function provocations(): Provoked {
     unsupported_token_type: "oauth/revoke.test.ts: needs a client",
     invalid_redirect_uri: "oauth/register.test.ts: needs a setting",
     invalid_client_metadata: "oauth/register.test.ts: needs a setting",
+    unapproved_software_statement: "oauth/register.test.ts: needs a setting",
     invalid_client: () => server.call("/revocations"),
     invalid_refresh_token: () => server.call("/refresh", { json: { refreshToken: "x" } }),
     invalid_dpop_proof: () =>

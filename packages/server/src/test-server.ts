@@ -316,7 +316,7 @@ function assertNoSecretIn(lines: readonly string[], secrets: ReadonlySet<string>
   // Tokens that no test noted, and parts of them.
   assert.doesNotMatch(
     text,
-    /\b(krt|kts|kss|kml|kmt)_[A-Za-z0-9_-]{8}|eyJ[A-Za-z0-9_-]{8}|Bearer [A-Za-z0-9]|Basic [A-Za-z0-9]/,
+    /\b(krt|kts|kss|kml|kmt|ktr)_[A-Za-z0-9_-]{8}|eyJ[A-Za-z0-9_-]{8}|Bearer [A-Za-z0-9]|Basic [A-Za-z0-9]/,
   );
 }
 

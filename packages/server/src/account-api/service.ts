@@ -35,6 +35,7 @@ function root({ settings, version }: Dependencies): Endpoint {
   const links = {
     openapi: `${issuer}/openapi.json`,
     discovery: `${issuer}/.well-known/openid-configuration`,
+    oauthMetadata: `${issuer}/.well-known/oauth-authorization-server`,
     jwks: `${issuer}/.well-known/jwks.json`,
     health: `${issuer}/healthz`,
   };

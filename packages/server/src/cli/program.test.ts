@@ -255,7 +255,7 @@ test("--help of every command has an example; help and version are no failures",
       verb,
     ]),
     ...["add", "list", "show", "set", "remove", "grant", "revoke"].map((verb) => ["role", verb]),
-    ...["add", "list", "show", "remove", "secret"].map((verb) => ["client", verb]),
+    ...["add", "list", "show", "set", "remove", "secret"].map((verb) => ["client", verb]),
     ...["list", "show", "revoke", "explain"].map((verb) => ["session", verb]),
     ...["list", "rotate"].map((verb) => ["key", verb]),
   ];

@@ -2,14 +2,8 @@ import { Command, CommanderError } from "commander";
 import { version } from "../version.ts";
 import { exitCodes, WrongUsage } from "./outcome.ts";
 import { addRoleSyntax } from "./role-syntax.ts";
-import {
-  addClientSyntax,
-  addKeySyntax,
-  addServerSyntax,
-  addSessionSyntax,
-  addUserSyntax,
-  type Run,
-} from "./syntax.ts";
+import { addKeySyntax, addServerSyntax, addSessionSyntax, addUserSyntax, type Run } from "./syntax.ts";
+import { addClientSyntax } from "./syntax-clients.ts";
 import { addMailSyntax } from "./syntax-mail.ts";
 import { addProviderSyntax } from "./syntax-providers.ts";
 import { printError, printOutcome, type Terminal } from "./terminal.ts";

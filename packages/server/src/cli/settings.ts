@@ -1,4 +1,4 @@
-import { parseSettings, type ResolvedSettings } from "../config.ts";
+import { parseSettings, type ResolvedSettings, WrongSetting } from "../config.ts";
 import { settingNotes } from "../config-notes.ts";
 import { type SettingName, type SettingsInput, settingsSchema } from "../config-schema.ts";
 import { type Hooks, parseHooks } from "../hooks.ts";
@@ -44,6 +44,7 @@ export async function loadSettings(sources: SettingsSources = {}): Promise<Loade
     input[name] = settingValue(name as SettingName, text);
     names.set(name, variable);
   }
+  if (file !== undefined) input.clients = withSecrets(input.clients, { environment, file: file.name });
   for (const [name, text] of [
     ["port", port],
     ["host", host],
@@ -68,4 +69,27 @@ function unknownVariables(environment: Readonly<Record<string, string | undefine
   return Object.keys(environment)
     .filter((name) => name.startsWith("KEYTURN_") && !name.startsWith("KEYTURN_TEST_") && !known.has(name))
     .sort();
+}
+
+/**
+ * The clients of a settings file, with their secrets from the environment: none stands in a file, which is copied,
+ * committed and shown.
+ * @throws WrongSetting
+ */
+function withSecrets(
+  clients: unknown,
+  from: { environment: Readonly<Record<string, string | undefined>>; file: string },
+): unknown {
+  if (!Array.isArray(clients)) return clients;
+  return clients.map((client: unknown, index) => {
+    if (typeof client !== "object" || client === null) return client;
+    if ("secret" in client) {
+      throw new WrongSetting(
+        `${from.file}: clients[${index}].secret stands in the file; name the environment variable that holds it by secretVariable.`,
+      );
+    }
+    const name = "secretVariable" in client ? client.secretVariable : undefined;
+    const secret = typeof name === "string" ? from.environment[name] : undefined;
+    return secret ? { ...client, secret } : client;
+  });
 }

@@ -189,56 +189,6 @@ function addAccessSyntax(user: Command, run: Run): void {
   example(roles, "keyturn user roles alice editor auditor");
 }
 
-export function addClientSyntax(program: Command, run: Run): void {
-  const client = program.command("client").description("applications and APIs");
-  const load = () => import("./commands/client.ts");
-
-  const add = client
-    .command("add <name>")
-    .description("add a client; its secret is printed once")
-    .option("--id <id>", "its id (default: made of the name)")
-    .addOption(new Option("--type <type>", "what it is").choices(["resource"]).makeOptionMandatory())
-    .action((name: string, options, command: Command) =>
-      run(command, async (context) => (await load()).add(context, name, options)),
-    );
-  example(add, 'keyturn client add "Orders API" --id orders --type resource');
-
-  const list = paged(client.command("list").description("the clients, in the order of their ids")).action(
-    (options, command: Command) => run(command, async (context) => (await load()).list(context, options)),
-  );
-  example(list, "keyturn client list");
-
-  const acts = [
-    ["show", "one client"],
-    ["remove", "delete a client"],
-    ["secret", "make a new secret, printed once; the old one is refused from then on"],
-  ] as const;
-  for (const [verb, about] of acts) {
-    const act = client
-      .command(`${verb} <id>`)
-      .description(about)
-      .action((id: string, _options, command: Command) =>
-        run(command, async (context) => (await load())[verb](context, id)),
-      );
-    example(act, `keyturn client ${verb} orders`);
-  }
-  addLogoutsSyntax(client, run);
-}
-
-/** Beside the acts on one client: what its clients were told. */
-function addLogoutsSyntax(client: Command, run: Run): void {
-  const logouts = paged(
-    client
-      .command("logouts [id]")
-      .description("which clients were, or are still to be, told that a session is over; the newest first"),
-  ).action((id: string | undefined, options, command: Command) =>
-    run(command, async (context) =>
-      (await import("./commands/client-logouts.ts")).list(context, { ...options, clientId: id }),
-    ),
-  );
-  example(logouts, "keyturn client logouts shop");
-}
-
 export function addSessionSyntax(program: Command, run: Run): void {
   const session = program.command("session").description("what is signed in");
   const load = () => import("./commands/session.ts");

@@ -1,32 +1,13 @@
-/**
- * What a client is. `web`: runs on a server and keeps a secret. `spa`: runs in a browser. `native`: runs on a device.
- * `service`: acts for itself, without a person. `resource`: an API that accepts tokens and follows the feed.
- */
-export const clientTypes = ["web", "spa", "native", "service", "resource"] as const;
+import type {
+  clientAuthenticationMethods,
+  clientTypes,
+  grantTypes,
+  idTokenAlgorithms,
+} from "../config-clients.ts";
+
 export type ClientType = (typeof clientTypes)[number];
-
-/** How a client authenticates at the token endpoint: RFC 7591 §2, RFC 7523 §2.2. */
-export const clientAuthenticationMethods = [
-  "client_secret_basic",
-  "client_secret_post",
-  "private_key_jwt",
-  "none",
-] as const;
 export type ClientAuthenticationMethod = (typeof clientAuthenticationMethods)[number];
-
-export const grantTypes = [
-  "authorization_code",
-  "refresh_token",
-  "client_credentials",
-  "urn:ietf:params:oauth:grant-type:device_code",
-  "urn:ietf:params:oauth:grant-type:token-exchange",
-] as const;
 export type GrantType = (typeof grantTypes)[number];
-
-/** Algorithms of what a client signs: assertions and request objects. */
-export const clientSigningAlgorithms = ["ES256", "EdDSA", "Ed25519", "RS256", "PS256", "ES384"] as const;
-/** Algorithms of ID tokens and signed answers, for a client to choose. */
-export const idTokenAlgorithms = ["RS256", "ES256", "EdDSA"] as const;
 export type IdTokenAlgorithm = (typeof idTokenAlgorithms)[number];
 
 /**
@@ -93,6 +74,8 @@ export interface Client {
   /** Milliseconds since 1970. */
   readonly createdAt: number;
   readonly updatedAt: number;
+  /** When it last got a token, to the day. */
+  readonly lastUsedAt: number | undefined;
   /** When it is forgotten if nobody uses it; undefined: never. */
   readonly expiresAt: number | undefined;
 }

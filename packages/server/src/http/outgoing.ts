@@ -2,8 +2,8 @@ import { type LookupAddress, type LookupOptions, lookup as systemLookup } from "
 import { type IncomingMessage, request as requestInTheClear } from "node:http";
 import { type RequestOptions, request as requestOverTls } from "node:https";
 import { isIP, type LookupFunction } from "node:net";
-import { isLoopback } from "../config-schema.ts";
 import { limits } from "../primitives/limits.ts";
+import { isLoopback } from "../primitives/loopback.ts";
 import { isSpecialAddress } from "./special-addresses.ts";
 
 /** Why a request to elsewhere did not come to an answer. */

@@ -1,4 +1,5 @@
-import { isLoopback, type Settings } from "../config-schema.ts";
+import type { Settings } from "../config-schema.ts";
+import { isLoopback } from "../primitives/loopback.ts";
 
 /**
  * `server`: mails leave by a mail server. `development`: they are printed and kept in a folder. `off`: nothing is

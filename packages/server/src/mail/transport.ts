@@ -1,8 +1,8 @@
 import type { Socket } from "node:net";
 import type { Settings } from "../config-schema.ts";
-import { isLoopback } from "../config-schema.ts";
 import type { Id } from "../primitives/id.ts";
 import { limits } from "../primitives/limits.ts";
+import { isLoopback } from "../primitives/loopback.ts";
 import { mailboxOf } from "../primitives/mailbox.ts";
 import type { MailKind } from "./mail.ts";
 

@@ -1,12 +1,13 @@
+import type { ResolvedSettings } from "../config.ts";
 import {
   clientAuthenticationMethods,
   clientSigningAlgorithms,
   idTokenAlgorithms,
-} from "../clients/client.ts";
-import type { ResolvedSettings } from "../config.ts";
+} from "../config-clients.ts";
 import type { Answer, Endpoint } from "../http/endpoint.ts";
 import { acrValues } from "../sessions/acr.ts";
 import type { Grant } from "./grants/grant.ts";
+import { registrationMetadata } from "./register.ts";
 import type { Resources } from "./resources.ts";
 import { standardScopes } from "./scopes.ts";
 
@@ -52,6 +53,9 @@ export function discoveryEndpoints({ settings, resources, grants }: Dependencies
       "email",
       "email_verified",
     ],
+    ...registrationMetadata(settings),
+    // RFC 9207 §3
+    authorization_response_iss_parameter_supported: true,
     // Ours: where guards follow revocations.
     keyturn_revocation_feed: `${issuer}/revocations`,
   };

@@ -1,6 +1,6 @@
 import type { ClientMetadata } from "../clients/client.ts";
-import { isResourceIndicator } from "../clients/client-metadata.ts";
 import { type ResourceRow, selectAllResources, selectResources } from "../clients/clients.sql.ts";
+import { isResourceIndicator } from "../clients/metadata-rules.ts";
 import { limits } from "../primitives/limits.ts";
 import type { Database } from "../storage/database.ts";
 import { scopesIn } from "./scopes.ts";

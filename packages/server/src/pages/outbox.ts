@@ -1,8 +1,8 @@
-import { isLoopback } from "../config-schema.ts";
 import { isLoopbackAddress } from "../http/address.ts";
 import type { Page, PageAnswer, PageRequest } from "../http/page.ts";
 import type { OutboxFolder } from "../mail/outbox-folder.ts";
 import type { Message } from "../mail/transport.ts";
+import { isLoopback } from "../primitives/loopback.ts";
 import { outboxTexts as words } from "./texts-outbox.ts";
 import { type Html, html, type View } from "./view.ts";
 

@@ -124,6 +124,35 @@ export const limits = {
   scopeCharactersMax: 2000,
   scopesMax: 200,
   maxAgeSecondsMax: 400 * 24 * 60 * 60,
+  settingsClientsMax: 200,
+  givenSecretCharactersMax: 500,
+  clientIdOfDocumentCharactersMax: 500,
+  /** A client that registered itself is forgotten if it gets no token for so long, at first and later on. */
+  clientNeverUsedSeconds: 24 * 60 * 60,
+  clientUnusedSeconds: 90 * 24 * 60 * 60,
+  /** How often it is noted that a client is used. */
+  clientUseNotedSeconds: 24 * 60 * 60,
+  clientsNotedMax: 10_000,
+  clientsForgottenPerRunMax: 100,
+  clientsForgottenEverySeconds: 60,
+  /** draft-ietf-oauth-client-id-metadata-document §8.7: "The recommended maximum size to read is 5 kilobytes." */
+  clientDocumentBytesMax: 5 * 1024,
+  clientDocumentMillisecondsMax: 5_000,
+  /** Whatever HTTP says of it, a document is asked for again no sooner and no later than this; and if it says nothing. */
+  clientDocumentFreshSecondsMin: 300,
+  clientDocumentFreshSecondsMax: 24 * 60 * 60,
+  clientDocumentFreshSeconds: 3600,
+  /** For so long a document is still good whose host cannot be reached. */
+  clientDocumentStaleSeconds: 7 * 24 * 60 * 60,
+  clientDocumentsAtOnceMax: 20,
+  /** What is at a jwks_uri or a sector_identifier_uri. */
+  clientKeysBytesMax: 64 * 1024,
+  clientKeySetsKnownMax: 1000,
+  clientKeysFreshSeconds: 600,
+  /** A key set is not fetched again within this pause, whatever key ids are named. */
+  clientKeysPauseSeconds: 30,
+  /** For so long the keys are still good whose address cannot be reached. */
+  clientKeysStaleSeconds: 24 * 60 * 60,
   /** A parameter of an OAuth request; request objects and assertions may be as long. */
   parameterCharactersMax: 8192,
   /** RFC 6749 §4.1.2: "A maximum authorization code lifetime of 10 minutes is RECOMMENDED"; FAPI 2.0 §5.3.2.1: 60 seconds. */
@@ -133,7 +162,8 @@ export const limits = {
   waitingRequestSeconds: 1800,
   deviceCodeSeconds: 900,
   deviceIntervalSeconds: 5,
-  assertionSecondsMax: 300,
+  /** How far ahead `exp` of a client's assertion may lie: the example of RFC 10070 §4.1 has an hour. */
+  assertionSecondsMax: 3600,
   /** How long a client is tried to be told that a session is over; afterwards its own tokens have long expired. */
   logoutDeliverySecondsMax: 24 * 60 * 60,
   logoutDeliveriesAtOnce: 20,

@@ -1,6 +1,6 @@
 import { createPrivateKey } from "node:crypto";
-import { isLoopback } from "../config-schema.ts";
 import { limits } from "../primitives/limits.ts";
+import { isLoopback } from "../primitives/loopback.ts";
 import { checkName } from "../users/names.ts";
 import { type Endpoints, type PresetName, presetOf } from "./presets.ts";
 import type { Signing } from "./provider.ts";

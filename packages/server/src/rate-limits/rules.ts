@@ -43,6 +43,12 @@ export const rateRules = {
   mailCodeOfLetter: { name: "mail-code-letter", burst: 5, seconds: 86_400 },
   /** Guesses at all letters to one address: as few as at a second factor (RFC 4226 §7.3). Links are not guessed at. */
   mailCodeOfAddress: { name: "mail-code-address", burst: 30, seconds: 120 },
+  /** Clients that register themselves: each is a row for a day at least. */
+  clientRegistration: { name: "client-registration-address", burst: 20, seconds: 60 },
+  /** Documents and keys that are fetched from one host, because strangers have named it. */
+  clientDocumentHost: { name: "client-document-host", burst: 30, seconds: 10 },
+  /** The same for all hosts together, of clients that are not known yet: each is a row for a day. */
+  clientDocumentNew: { name: "client-document-new", burst: 300, seconds: 2 },
   /** Not a limit on people: how often the audit log repeats that somebody is being limited. */
   limitedAudit: { name: "limited-audit", burst: 1, seconds: 3600 },
 } as const satisfies Record<string, RateRule>;

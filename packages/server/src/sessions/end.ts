@@ -16,7 +16,9 @@ export type EndReason =
   | "replaced"
   | "password_changed"
   | "user_disabled"
-  | "user_removed";
+  | "user_removed"
+  /** The client that it was for is registered no more. */
+  | "client_removed";
 
 /**
  * What ends sessions, in one transaction: the rows, the audit event, the feed, and which clients are to be told by

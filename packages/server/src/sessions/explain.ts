@@ -125,6 +125,8 @@ function endText(reason: EndReason): string {
       return "The user was disabled";
     case "user_removed":
       return "The user was removed";
+    case "client_removed":
+      return "The application was removed";
     default:
       return unreachable(reason);
   }

@@ -1,5 +1,12 @@
 import type { Client } from "../../clients/client.ts";
-import type { ClientAdded, Clients, NewClient } from "../../clients/clients.ts";
+import type {
+  ClientAdded,
+  Clients,
+  ClientUpdate,
+  ClientUpdated,
+  NewClient,
+  SecretRenewed,
+} from "../../clients/clients.ts";
 import { type Page, readRows } from "./pages.ts";
 import { operator } from "./users.ts";
 
@@ -46,11 +53,20 @@ export async function removeClient(
 }
 
 /** A new secret, shown this once. The old one is refused from now on. */
-export async function renewClientSecret(
+export function renewClientSecret(
   { clients }: ClientRooms,
   id: string,
   by = operator,
-): Promise<{ readonly outcome: "renewed"; readonly secret: string } | UnknownClient> {
-  const secret = await clients.newSecret(id, by);
-  return secret === undefined ? unknownClient : { outcome: "renewed", secret };
+): Promise<SecretRenewed> {
+  return clients.newSecret(id, by);
+}
+
+/** Changes what is given; sessions of the client go on. */
+export function changeClient(
+  { clients }: ClientRooms,
+  id: string,
+  change: ClientUpdate & { readonly by?: typeof operator },
+): Promise<ClientUpdated> {
+  const { by = operator, ...rest } = change;
+  return clients.update(id, rest, by);
 }

@@ -1,8 +1,8 @@
 import { addFirstAdmin, type FirstAdmin } from "../../admin/commands/first-admin.ts";
 import type { App } from "../../app.ts";
 import type { ResolvedSettings } from "../../config.ts";
-import { isLoopback } from "../../config-schema.ts";
 import { createLog } from "../../observability/log.ts";
+import { isLoopback } from "../../primitives/loopback.ts";
 import { bind, listen, type RunningServer } from "../../server.ts";
 import { openDatabase } from "../../storage/open.ts";
 import { version } from "../../version.ts";

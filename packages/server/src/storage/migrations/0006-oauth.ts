@@ -6,6 +6,8 @@ ALTER TABLE clients ADD COLUMN origin TEXT NOT NULL DEFAULT 'operator';
 ALTER TABLE clients ADD COLUMN registration_digest BYTEA;
 ALTER TABLE clients ADD COLUMN last_used_at BIGINT;
 ALTER TABLE clients ADD COLUMN expires_at BIGINT;
+-- Of a client that is a document: when it is fetched again.
+ALTER TABLE clients ADD COLUMN fresh_until BIGINT;
 CREATE INDEX clients_by_end ON clients (expires_at) WHERE expires_at IS NOT NULL;
 
 -- By which users are called differently in each sector (OpenID Connect Core §8.1). It outlives every master secret, and
@@ -27,6 +29,7 @@ CREATE TABLE resources (
 
 -- What a client's tokens may be for, RFC 8707: separated by spaces; null: the audience of the settings.
 ALTER TABLE sessions ADD COLUMN resources TEXT;
+CREATE INDEX sessions_by_client ON sessions (client_id) WHERE client_id <> 'first-party';
 CREATE INDEX sessions_by_parent ON sessions (parent) WHERE parent IS NOT NULL;
 
 -- Requests for authorization: pushed ones (RFC 9126), and those that wait while a person signs in or decides.

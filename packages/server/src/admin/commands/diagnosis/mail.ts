@@ -1,6 +1,6 @@
 import type { ResolvedSettings } from "../../../config.ts";
-import { isLoopback } from "../../../config-schema.ts";
 import { mailMode } from "../../../mail/mode.ts";
+import { isLoopback } from "../../../primitives/loopback.ts";
 import { type Finding, ok, warn } from "./finding.ts";
 
 /** What becomes of mails. Whether they arrive is for `keyturn mail test` to say: this changes nothing anywhere. */

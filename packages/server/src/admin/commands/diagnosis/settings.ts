@@ -1,10 +1,12 @@
+import { settingsClientsProblems } from "../../../clients/settings-clients.ts";
 import type { ResolvedSettings } from "../../../config.ts";
-import { isLoopback } from "../../../config-schema.ts";
 import type { Clock } from "../../../primitives/clock.ts";
-import { type Finding, ok, warn } from "./finding.ts";
+import { isLoopback } from "../../../primitives/loopback.ts";
+import { type Finding, fail, ok, warn } from "./finding.ts";
 
 export function* diagnoseSettings(settings: ResolvedSettings, clock: Clock): Generator<Finding> {
   yield ok("settings", "every setting is one that Keyturn takes");
+  for (const problem of settingsClientsProblems(settings.clients)) yield fail("settings", problem);
   const { issuer, restoreWindowUntil } = settings;
   const url = new URL(issuer);
   if (url.protocol === "https:") yield ok("issuer", `${issuer} is https`);
