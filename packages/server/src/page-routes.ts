@@ -14,6 +14,7 @@ import {
   type PersonRequest,
   pageProblems,
 } from "./http/page.ts";
+import { parsePairs, readPairs } from "./http/parameters.ts";
 import type { Traffic } from "./http/traffic.ts";
 import type { Log } from "./observability/log.ts";
 import type { Metrics } from "./observability/metrics.ts";
@@ -68,8 +69,8 @@ export function createPageRoutes(dependencies: Dependencies) {
   ): Response {
     const sent = new Headers({ ...headers, ...extra });
     for (const cookie of answer.cookies ?? []) sent.append("Set-Cookie", cookie);
-    if ("location" in answer) {
-      sent.set("Location", answer.location);
+    if ("location" in answer || "leavesFor" in answer) {
+      sent.set("Location", "location" in answer ? answer.location : answer.leavesFor);
       return new Response(null, { status: 303, headers: sent });
     }
     sent.set("Content-Type", "text/html; charset=utf-8");
@@ -159,7 +160,8 @@ async function handle({ context, page, dependencies }: Serving): Promise<PageAns
   let fields: ReadonlyMap<string, string> = new Map();
   const request = {
     path: page.path.includes(":") ? (req.param() as Record<string, string>) : {},
-    query: singleQuery(req.queries()),
+    query: page.isOauth === true ? {} : singleQuery(req.queries()),
+    pairs: await oauthPairs(page, req.raw),
     field: (name: string) => fields.get(name) ?? "",
     header,
     ip,
@@ -171,12 +173,20 @@ async function handle({ context, page, dependencies }: Serving): Promise<PageAns
   if (page.access === "person" && found.person === undefined) {
     return withCookies(also, { location: page.strangersGoTo(request) });
   }
-  if (isPost) fields = await readForm(req.raw);
+  if (isPost && page.isOauth !== true) fields = await readForm(req.raw);
   const isGood = !isPost || isFromElsewhere || owner.isGood(request.field("form_token"));
   return withCookies(
     also,
     isGood ? await page.handle(request as PersonRequest) : await formAgain(page, request),
   );
+}
+
+/** RFC 6749 §3.1: the query of GET, the form of POST. */
+async function oauthPairs(page: Page, request: Request) {
+  if (page.isOauth !== true) return [];
+  if (page.method === "POST") return readPairs(request);
+  const query = request.url.indexOf("?");
+  return query < 0 ? [] : parsePairs(request.url.slice(query + 1));
 }
 
 /** RFC 6265 §4.1.1: no two of one name. What the page says of a cookie stands for what the pipeline says. */

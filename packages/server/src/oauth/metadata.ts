@@ -6,6 +6,7 @@ import {
 import type { ResolvedSettings } from "../config.ts";
 import type { Answer, Endpoint } from "../http/endpoint.ts";
 import { acrValues } from "../sessions/acr.ts";
+import { authorizationMetadata } from "./authorization-metadata.ts";
 import type { Grant } from "./grants/grant.ts";
 import type { Resources } from "./resources.ts";
 import { standardScopes } from "./scopes.ts";
@@ -23,7 +24,7 @@ export function discoveryEndpoints({ settings, resources, grants }: Dependencies
     issuer,
     token_endpoint: `${issuer}/oauth/token`,
     jwks_uri: `${issuer}/.well-known/jwks.json`,
-    response_types_supported: [],
+    ...authorizationMetadata(issuer),
     grant_types_supported: grants.map(({ type }) => type),
     subject_types_supported: ["public", "pairwise"],
     token_endpoint_auth_methods_supported: clientAuthenticationMethods,

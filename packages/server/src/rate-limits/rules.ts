@@ -26,6 +26,8 @@ export const rateRules = {
   registration: { name: "registration-address", burst: 20, seconds: 60 },
   /** Ways to a provider that are begun from one address: each is a row for ten minutes. */
   providerStart: { name: "provider-start-address", burst: 60, seconds: 5 },
+  /** Authorization requests of one address that wait for somebody: each is a row for half an hour. */
+  authorizationRequest: { name: "authorization-request-address", burst: 200, seconds: 2 },
   /** Not a limit on people: how often the audit log repeats that somebody is being limited. */
   limitedAudit: { name: "limited-audit", burst: 1, seconds: 3600 },
 } as const satisfies Record<string, RateRule>;

@@ -106,6 +106,14 @@ export const whichOfUser = (userId: Id, onlyIf: Sql): Sql =>
 export const whichOfUserBut = (userId: Id, but: { except: Id; onlyIf: Sql }): Sql =>
   sql`user_id = ${idToBytes(userId)} AND id <> ${idToBytes(but.except)} AND ${but.onlyIf}`;
 
+/** What a user has let one client in to. */
+export const whichOfClient = (userId: Id, clientId: string): Sql =>
+  sql`user_id = ${idToBytes(userId)} AND client_id = ${clientId} AND kind = 'client'`;
+
+/** Whether one of these is not over yet. */
+export const anyAlive = (which: Sql, now: number): Sql =>
+  sql`EXISTS (SELECT 1 FROM sessions WHERE (${which}) AND revoked_at IS NULL AND expires_at > ${now})`;
+
 /** Whether this act has ended anything: the condition for what follows it in the transaction. */
 export function endedAny(which: Sql, eventId: Id): Sql {
   return sql`EXISTS (SELECT 1 FROM sessions WHERE (${which}) AND end_event = ${idToBytes(eventId)})`;

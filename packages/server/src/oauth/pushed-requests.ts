@@ -1,0 +1,119 @@
+import { z } from "zod";
+import { Refusal } from "../errors.ts";
+import type { Answer, ClientRequest, Endpoint } from "../http/endpoint.ts";
+import type { Pairs } from "../http/parameters.ts";
+import { type Proofs, proofAbout } from "../http/proofs.ts";
+import type { AuthorizationRequests, RequestTrouble } from "./authorization-request.ts";
+import type { KeptRequests } from "./kept-requests.ts";
+import { clientParameters } from "./token.ts";
+
+const reply = z.object({ request_uri: z.string(), expires_in: z.int() });
+
+/** Of how the client has authenticated nothing is kept. */
+const NOT_KEPT: ReadonlySet<string> = new Set(Object.keys(clientParameters));
+
+interface Dependencies {
+  readonly requests: AuthorizationRequests;
+  readonly kept: KeptRequests;
+  readonly proofs: Proofs;
+}
+
+/** POST /oauth/par, RFC 9126: the client sends its request itself, and the browser carries a reference to it. */
+export function pushedRequestsEndpoint({ requests, kept, proofs }: Dependencies): Endpoint {
+  async function handle(request: ClientRequest): Promise<Answer> {
+    const { client, parameters } = request;
+    // RFC 9126 §2.1: "The request_uri parameter […] MUST NOT be provided in this case."
+    if (parameters.get("request_uri") !== undefined) {
+      throw new Refusal("invalid_request", { description: "request_uri must not be pushed." });
+    }
+    const clientId = parameters.get("client_id");
+    if (clientId !== undefined && clientId !== client.id) throw new Refusal("invalid_request");
+    const thumbprint = await proofs.thumbprintOf(request);
+    const named = parameters.get("dpop_jkt");
+    // RFC 9449 §10.1: "If both mechanisms are used at the same time, the authorization server MUST reject the request if
+    // the JWK Thumbprint in dpop_jkt does not match the public key in the DPoP header."
+    if (thumbprint !== undefined && named !== undefined && thumbprint !== named) {
+      throw new Refusal("invalid_dpop_proof", { description: "dpop_jkt is not the key of the DPoP header." });
+    }
+    const checked = await requests.checkFor(client, { parameters, repeated: [] });
+    switch (checked.outcome) {
+      case "trouble":
+        throw new Refusal("invalid_request", { description: sentences[checked.trouble] });
+      case "refused_there": {
+        const { code, description } = checked.refusal;
+        throw new Refusal(code, description === undefined ? {} : { description: `${description}.` });
+      }
+    }
+    const pairs: Pairs = [
+      ["client_id", client.id],
+      ...parameters.names
+        .filter((name) => !NOT_KEPT.has(name))
+        .flatMap((name) => parameters.all(name).map((value) => [name, value] as const)),
+      ...(thumbprint !== undefined && named === undefined ? [["dpop_jkt", thumbprint] as const] : []),
+    ];
+    const { uri, expiresIn } = await kept.push({ clientId: client.id, pairs });
+    return {
+      status: 201,
+      json: { request_uri: uri, expires_in: expiresIn },
+      ...(thumbprint !== undefined && { headers: proofs.nonceHeader() }),
+    };
+  }
+
+  return {
+    method: "POST",
+    path: "/oauth/par",
+    summary: "Takes a request for authorization from its client, RFC 9126",
+    access: "client",
+    parameters: {
+      ...authorizationParameters,
+      ...clientParameters,
+    },
+    requestHeaders: { DPoP: proofAbout },
+    success: { status: 201, about: "The reference for the browser to carry, good once", schema: reply },
+    refusals: [
+      "unauthorized_client",
+      "unsupported_response_type",
+      "invalid_scope",
+      "invalid_target",
+      "request_not_supported",
+      "invalid_dpop_proof",
+      "use_dpop_nonce",
+    ],
+    anyOrigin: true,
+    handle,
+  };
+}
+
+const sentences: Readonly<Record<RequestTrouble, string>> = {
+  malformed: "The request is malformed.",
+  unknown_client: "The client is unknown.",
+  not_for_people: "This client is registered without a redirect URI.",
+  redirect_uri_missing: "redirect_uri is missing.",
+  redirect_uri_unknown: "redirect_uri is not registered for this client, byte for byte.",
+  request_unknown: "The request is unknown.",
+  must_be_pushed: "The request must be pushed.",
+  too_many: "Too many requests.",
+};
+
+/** What an authorization request may say: RFC 6749 §4.1.1 and what has come since. For the documentation. */
+export const authorizationParameters = {
+  response_type: { about: "code" },
+  client_id: { about: "The client" },
+  redirect_uri: { about: "Where the answer goes; may be left out where exactly one is registered" },
+  scope: { about: "What is asked for, separated by spaces" },
+  state: { about: "Comes back with the answer" },
+  response_mode: { about: "query (the default) or form_post" },
+  code_challenge: { about: "RFC 7636 §4.2; required of every client" },
+  code_challenge_method: { about: "S256" },
+  nonce: { about: "Comes back in the ID token" },
+  resource: { about: "An API that tokens are to be for, RFC 8707; may be repeated" },
+  dpop_jkt: { about: "The key that the code is bound to, RFC 9449 §10" },
+  prompt: { about: "none, or some of login, consent, select_account, create" },
+  max_age: { about: "Seconds since the person last proved who they are" },
+  acr_values: { about: "How sure it has to be, in the order of preference" },
+  claims: { about: "OpenID Connect Core §5.5: acr and sub of id_token are looked at" },
+  id_token_hint: { about: "An ID token of the person that it is about" },
+  login_hint: { about: "Stands in the form for signing in" },
+  ui_locales: { about: "Languages; the pages speak English" },
+  request_uri: { about: "The reference that POST /oauth/par gave; then nothing else counts" },
+} as const;
