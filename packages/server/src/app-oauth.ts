@@ -5,6 +5,7 @@ import { createConsents } from "./consents/consents.ts";
 import type { Endpoint } from "./http/endpoint.ts";
 import type { Proofs } from "./http/proofs.ts";
 import type { SigningKeys } from "./keys/signing-keys.ts";
+import { createApplications } from "./oauth/applications.ts";
 import { createAuthorizationRequests } from "./oauth/authorization-request.ts";
 import { createCodes } from "./oauth/codes.ts";
 import { authorizationCodeGrant } from "./oauth/grants/authorization-code.ts";
@@ -62,7 +63,15 @@ export function openOauth(parts: Parts) {
     pushedRequestsEndpoint({ ...parts, ...authorization }),
     ...discoveryEndpoints({ ...parts, resources, grants }),
   ];
-  return { authenticateClient, endpoints, issuing, ...authorization };
+  const { kept, codes } = authorization;
+  return {
+    authenticateClient,
+    endpoints,
+    issuing,
+    ...authorization,
+    /** What nobody needs any more. */
+    deletePast: () => Promise.all([kept.deletePast(), codes.deletePast()]),
+  };
 }
 
 /** The way of a person: requests, what they are asked, codes. */
@@ -93,5 +102,6 @@ function openAuthorization(
     subjects,
     secondFactorOf: factors.ownedBy,
   });
-  return { requests, kept, codes, consents, interaction };
+  const applications = createApplications({ ...parts, consents });
+  return { requests, kept, codes, consents, interaction, applications };
 }

@@ -123,13 +123,14 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
     ...serviceEndpoints({ ...parts, version, openApi, isStopping: () => isStopping }),
   ];
   const traffic = createTraffic();
-  const { pages, routes } = openPages({ ...parts, traffic });
+  const { pages, routes } = openPages({ ...parts, ...oauth, traffic });
   const router = createRouter({ endpoints, pages: routes, authentication, settings, metrics, log, traffic });
   const jobs = startJobs(
     [
       { name: "signing-keys", everySeconds: 5, run: () => signingKeys.tick() },
       { name: "providers", everySeconds: 5, run: () => rooms.providers.refresh() },
       { name: "provider-attempts", everySeconds: 600, run: () => rooms.providerAttempts.deletePast() },
+      { name: "authorization-requests", everySeconds: 600, run: oauth.deletePast },
       deleteExpiredJob({ ...rooms, clock, auditDays: settings.auditDays }),
     ],
     log,
@@ -146,6 +147,7 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
   return {
     endpoints,
     pages,
+    oauth,
     router,
     guard,
     localGuard,

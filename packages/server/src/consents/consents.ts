@@ -84,7 +84,11 @@ export function createConsents({ database, clock, announceEnded }: Dependencies)
      * Forgets what was agreed to, and ends what the client was let in to, in one transaction.
      * @returns false when there was neither
      */
-    async withdraw({ userId, clientId, ip }: ConsentOf & { readonly ip: string | undefined }): Promise<boolean> {
+    async withdraw({
+      userId,
+      clientId,
+      ip,
+    }: ConsentOf & { readonly ip: string | undefined }): Promise<boolean> {
       const at = clock.now();
       const which = whichOfClient(userId, clientId);
       const by = { actor: "user", userId, clientId, ip } as const;

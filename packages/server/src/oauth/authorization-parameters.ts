@@ -36,7 +36,8 @@ const THUMBPRINT = /^[A-Za-z0-9_-]{43}$/;
  */
 export function readChallenge(parameters: Parameters): Read<string> {
   const challenge = parameters.get("code_challenge");
-  if (challenge === undefined) return refuse("invalid_request", "code_challenge is missing: PKCE is required");
+  if (challenge === undefined)
+    return refuse("invalid_request", "code_challenge is missing: PKCE is required");
   // RFC 7636 §4.3: code_challenge_method "defaults to plain if not present in the request"; §4.4.1: "invalid_request".
   if (parameters.get("code_challenge_method") !== "S256") {
     return refuse("invalid_request", "code_challenge_method must be S256: transform algorithm not supported");

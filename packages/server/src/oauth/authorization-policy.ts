@@ -34,7 +34,8 @@ type Asked = Pick<KeptRequest, "askedAt" | "continuedBy"> | undefined;
  * ever.
  */
 export function needOf(request: AuthorizationRequest, facts: Facts, kept: Asked): Need {
-  const need = whoNeeded(request, facts, kept) ?? howNeeded(request, facts, kept) ?? consentNeeded(request, facts);
+  const need =
+    whoNeeded(request, facts, kept) ?? howNeeded(request, facts, kept) ?? consentNeeded(request, facts);
   // OpenID Connect Core §3.1.2.1: with none, "the Authorization Server MUST NOT display any authentication or consent
   // user interface pages."
   return request.prompts.has("none") ? silently(need) : need;
@@ -109,7 +110,10 @@ const hasJustSignedIn = (session: Session | undefined, kept: Asked): boolean =>
 function silently(need: Need): Need {
   switch (need.need) {
     case "sign_in":
-      return { need: "refusal", refusal: refuse(need.how === "step_up" ? "interaction_required" : "login_required") };
+      return {
+        need: "refusal",
+        refusal: refuse(need.how === "step_up" ? "interaction_required" : "login_required"),
+      };
     case "choice":
       return { need: "refusal", refusal: refuse("account_selection_required") };
     case "consent":

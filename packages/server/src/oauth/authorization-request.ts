@@ -40,13 +40,11 @@ export interface AuthorizationRequest {
 
 /** Why nothing can be answered to anybody: the page says it. */
 export type RequestTrouble =
-  | "malformed"
   | "unknown_client"
   | "not_for_people"
   | "redirect_uri_missing"
   | "redirect_uri_unknown"
   | "request_unknown"
-  | "must_be_pushed"
   | "too_many";
 
 export type Checked =
@@ -76,7 +74,11 @@ export type AuthorizationRequests = ReturnType<typeof createAuthorizationRequest
 /** The rules for a request for authorization, whether it comes by a browser or was pushed. RFC 6749 §4.1.1. */
 export function createAuthorizationRequests({ findClient, resources, subjectOfHint }: Dependencies) {
   /** What the client asks for, once it is known that it asks. */
-  async function read(client: Client, to: AnswerTo, { parameters }: ToCheck): Promise<Read<AuthorizationRequest>> {
+  async function read(
+    client: Client,
+    to: AnswerTo,
+    { parameters }: ToCheck,
+  ): Promise<Read<AuthorizationRequest>> {
     const { metadata } = client;
     const shape = shapeProblem(client, parameters);
     if (shape !== undefined) return shape;
@@ -138,7 +140,10 @@ export function createAuthorizationRequests({ findClient, resources, subjectOfHi
     if (hint === undefined) return { outcome: "good", value: claimed };
     const subject = subjectOfHint(hint, client);
     if (subject === undefined) {
-      return refuse("invalid_request", "id_token_hint is not an ID token that this server gave to this client");
+      return refuse(
+        "invalid_request",
+        "id_token_hint is not an ID token that this server gave to this client",
+      );
     }
     return { outcome: "good", value: subject };
   }
@@ -186,7 +191,8 @@ function answerPlace(
   if (repeated.includes("redirect_uri")) return trouble("redirect_uri_unknown");
   // RFC 6749 §3.1.2.3: it may be left out where one alone is registered. FAPI 2.0 §5.3.2.2: "shall require the
   // redirect_uri parameter in pushed authorization requests".
-  if (asked === undefined && (registered.length > 1 || profile === "fapi2")) return trouble("redirect_uri_missing");
+  if (asked === undefined && (registered.length > 1 || profile === "fapi2"))
+    return trouble("redirect_uri_missing");
   const redirectUri = asked ?? registered[0] ?? "";
   if (!isRegistered(redirectUri, { registered, type: client.type })) return trouble("redirect_uri_unknown");
   const mode = parameters.get("response_mode");

@@ -7,12 +7,19 @@ import { limits } from "../primitives/limits.ts";
 import { randomBytes } from "../primitives/random.ts";
 import { endStatements } from "../sessions/end.ts";
 import type { Session } from "../sessions/session.ts";
-import type { Sessions } from "../sessions/sessions.ts";
 import { whichSession } from "../sessions/sessions.sql.ts";
+import type { Sessions } from "../sessions/sessions.ts";
 import type { StartedSession } from "../sessions/starting.ts";
 import type { Database, Sql } from "../storage/database.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
-import { type CodeRow, codeIsGood, deleteCodesBefore, insertCode, selectCode, spendCode } from "./codes.sql.ts";
+import {
+  type CodeRow,
+  codeIsGood,
+  deleteCodesBefore,
+  insertCode,
+  selectCode,
+  spendCode,
+} from "./codes.sql.ts";
 import { hasScope } from "./scopes.ts";
 
 /** What was granted, as the code's row keeps it. */

@@ -1,8 +1,8 @@
+import { auditStatement } from "../audit/audit.ts";
 import type { Client } from "../clients/client.ts";
 import type { Consents } from "../consents/consents.ts";
 import type { Person } from "../http/page.ts";
-import { type Pairs, parametersOf } from "../http/parameters.ts";
-import { auditStatement } from "../audit/audit.ts";
+import type { Pairs } from "../http/parameters.ts";
 import { unreachable } from "../primitives/assert.ts";
 import type { Clock } from "../primitives/clock.ts";
 import { addressBlock } from "../rate-limits/address.ts";
@@ -10,19 +10,18 @@ import type { RateLimits } from "../rate-limits/rate-limits.ts";
 import { rateRules } from "../rate-limits/rules.ts";
 import type { Database } from "../storage/database.ts";
 import { type AuthorizationAnswer, answerCode, answerRefusal } from "./authorization-answer.ts";
+import { authorizationParameters } from "./authorization-metadata.ts";
 import { refuse } from "./authorization-parameters.ts";
 import { type Facts, type Need, needOf } from "./authorization-policy.ts";
-import type {
-  AuthorizationRequest,
-  AuthorizationRequests,
-  Checked,
-  RequestTrouble,
-  ToCheck,
-} from "./authorization-request.ts";
+import type { AuthorizationRequest, AuthorizationRequests, RequestTrouble } from "./authorization-request.ts";
 import type { Codes } from "./codes.ts";
 import type { KeptRequest, KeptRequests } from "./kept-requests.ts";
+import { createLoading, type Loaded } from "./loading.ts";
 import { scopesIn } from "./scopes.ts";
 import type { Subjects } from "./subjects.ts";
+
+export type { Application, Applications } from "./applications.ts";
+export type { AuthorizationAnswer } from "./authorization-answer.ts";
 
 /** By what a person finds back to a request that waits for them. */
 export interface Waiting {
@@ -68,8 +67,6 @@ interface Dependencies {
   readonly settings: { readonly issuer: string; readonly audience: string };
 }
 
-type Loaded = { readonly checked: Checked; readonly kept: KeptRequest | undefined; readonly pairs: Pairs };
-
 interface Coming {
   readonly person: Person | undefined;
   readonly ip: string | undefined;
@@ -77,26 +74,9 @@ interface Coming {
 
 /** The only door between the authorization endpoint and what people see of it. */
 export function createInteraction(dependencies: Dependencies) {
-  const { requests, kept: keptRequests, codes, consents, subjects, database, clock, settings } = dependencies;
+  const { kept: keptRequests, codes, consents, subjects, database, clock, settings } = dependencies;
   const { issuer } = settings;
-
-  async function load(pairs: Pairs): Promise<Loaded> {
-    const given = toCheck(pairs);
-    const uri = given.parameters.get("request_uri");
-    if (uri === undefined) {
-      const checked = await requests.check(given);
-      return { checked: mustBePushed(checked) ? trouble("must_be_pushed") : checked, kept: undefined, pairs };
-    }
-    const clientId = given.parameters.get("client_id");
-    const isOne = clientId !== undefined && !given.repeated.some((name) => isOfReference(name));
-    const client = isOne ? await requests.findClient(clientId) : undefined;
-    if (client === undefined) return { checked: trouble("unknown_client"), kept: undefined, pairs };
-    const kept = await keptRequests.find(uri, client.id);
-    if (kept === undefined) return { checked: trouble("request_unknown"), kept, pairs };
-    // RFC 9101 §6.3: "the authorization server MUST only use the parameters included in the [request], and ignore the
-    // rest": what stands beside the reference in the address counts for nothing.
-    return { checked: await requests.checkFor(client, toCheck(kept.pairs)), kept, pairs: kept.pairs };
-  }
+  const load = createLoading(dependencies);
 
   async function factsOf(request: AuthorizationRequest, person: Person | undefined): Promise<Facts> {
     const now = clock.now();
@@ -142,7 +122,8 @@ export function createInteraction(dependencies: Dependencies) {
     const { code, statement } = codes.issue(request, { session, byConsent });
     const outcome = await database.transaction(async (tx) => {
       if (kept !== undefined && !(await keptRequests.spendIn(tx, kept.digest))) return "request_unknown";
-      if (hasAgreed) await consents.grantIn(tx, { userId: user.id, clientId: client.id, ip }, accessOf(request));
+      if (hasAgreed)
+        await consents.grantIn(tx, { userId: user.id, clientId: client.id, ip }, accessOf(request));
       return (await tx.run(statement)) === 1 ? "granted" : "signed_out";
     });
     switch (outcome) {
@@ -221,9 +202,17 @@ export function createInteraction(dependencies: Dependencies) {
   }
 
   const openAgain = (waiting: Waiting, coming: Coming): Promise<Step> =>
-    open([["client_id", waiting.clientId], ["request_uri", waiting.requestUri]], coming);
+    open(
+      [
+        ["client_id", waiting.clientId],
+        ["request_uri", waiting.requestUri],
+      ],
+      coming,
+    );
 
   return {
+    /** What a request may say: for the documentation. */
+    parameters: authorizationParameters,
     open,
 
     /** The person has decided. `shown`: the scopes that they saw, for the client's rights may have changed meanwhile. */
@@ -236,13 +225,20 @@ export function createInteraction(dependencies: Dependencies) {
     }): Promise<Step> {
       const { waiting, agrees, shown, person, ip } = decided;
       const found = await loadFor(waiting, person);
-      const isAsked = found !== undefined && needOf(found.request, found.facts, found.kept).need === "consent";
+      const isAsked =
+        found !== undefined && needOf(found.request, found.facts, found.kept).need === "consent";
       // Something else has to happen first, or nothing more.
       if (!isAsked) return openAgain(waiting, { person, ip });
       const { request, kept } = found;
       if (!agrees) {
         const { client } = request;
-        const event = { type: "consent.refused", actor: "user", userId: person.user.id, clientId: client.id, ip } as const;
+        const event = {
+          type: "consent.refused",
+          actor: "user",
+          userId: person.user.id,
+          clientId: client.id,
+          ip,
+        } as const;
         await database.batch([auditStatement(clock.now(), event)]);
         return refusal(request, refuse("access_denied", "The person has said no"), kept);
       }
@@ -262,17 +258,5 @@ export function createInteraction(dependencies: Dependencies) {
 /** What stands on the consent page, for it to come back with the answer. */
 export const shownText = (asked: Pick<ConsentAsked, "scopes" | "resources">): string =>
   [asked.scopes.join(" "), ...asked.resources].join("\n");
-const shownOf = ({ scope, resources }: AuthorizationRequest) => shownText({ scopes: scopesIn(scope), resources });
-
-const trouble = (code: RequestTrouble) => ({ outcome: "trouble", trouble: code }) as const;
-const isOfReference = (name: string) => name === "client_id" || name === "request_uri";
-
-/** RFC 9126 §6: "the client is required to use PAR". */
-const mustBePushed = (checked: Checked): boolean =>
-  checked.outcome === "good" && checked.request.client.metadata.require_pushed_authorization_requests;
-
-function toCheck(pairs: Pairs): ToCheck {
-  const repeated: string[] = [];
-  const parameters = parametersOf(pairs, (name) => repeated.push(name));
-  return { parameters, repeated };
-}
+const shownOf = ({ scope, resources }: AuthorizationRequest) =>
+  shownText({ scopes: scopesIn(scope), resources });

@@ -45,7 +45,14 @@ export function createKeptRequests({ database, clock }: { database: Database; cl
     const uri = PREFIX + reference;
     const digest = sha256(reference);
     const at = clock.now();
-    const row = { digest, clientId, parameters: JSON.stringify(pairs), pushed, at, expiresAt: at + seconds * 1000 };
+    const row = {
+      digest,
+      clientId,
+      parameters: JSON.stringify(pairs),
+      pushed,
+      at,
+      expiresAt: at + seconds * 1000,
+    };
     return { uri, statement: insertRequest(row) };
   }
 

@@ -3,7 +3,8 @@ import { Refusal } from "../errors.ts";
 import type { Answer, ClientRequest, Endpoint } from "../http/endpoint.ts";
 import type { Pairs } from "../http/parameters.ts";
 import { type Proofs, proofAbout } from "../http/proofs.ts";
-import type { AuthorizationRequests, RequestTrouble } from "./authorization-request.ts";
+import { authorizationParameters } from "./authorization-metadata.ts";
+import type { AuthorizationRequests, Checked, RequestTrouble } from "./authorization-request.ts";
 import type { KeptRequests } from "./kept-requests.ts";
 import { clientParameters } from "./token.ts";
 
@@ -36,14 +37,7 @@ export function pushedRequestsEndpoint({ requests, kept, proofs }: Dependencies)
       throw new Refusal("invalid_dpop_proof", { description: "dpop_jkt is not the key of the DPoP header." });
     }
     const checked = await requests.checkFor(client, { parameters, repeated: [] });
-    switch (checked.outcome) {
-      case "trouble":
-        throw new Refusal("invalid_request", { description: sentences[checked.trouble] });
-      case "refused_there": {
-        const { code, description } = checked.refusal;
-        throw new Refusal(code, description === undefined ? {} : { description: `${description}.` });
-      }
-    }
+    if (checked.outcome !== "good") throw refusalOf(checked);
     const pairs: Pairs = [
       ["client_id", client.id],
       ...parameters.names
@@ -84,36 +78,20 @@ export function pushedRequestsEndpoint({ requests, kept, proofs }: Dependencies)
   };
 }
 
+/** RFC 9126 §2.3: "the authorization server returns an error response to the client", whatever is wrong. */
+function refusalOf(checked: Exclude<Checked, { outcome: "good" }>): Refusal {
+  if (checked.outcome === "trouble") {
+    return new Refusal("invalid_request", { description: sentences[checked.trouble] });
+  }
+  const { code, description } = checked.refusal;
+  return new Refusal(code, description === undefined ? {} : { description: `${description}.` });
+}
+
 const sentences: Readonly<Record<RequestTrouble, string>> = {
-  malformed: "The request is malformed.",
   unknown_client: "The client is unknown.",
   not_for_people: "This client is registered without a redirect URI.",
   redirect_uri_missing: "redirect_uri is missing.",
   redirect_uri_unknown: "redirect_uri is not registered for this client, byte for byte.",
   request_unknown: "The request is unknown.",
-  must_be_pushed: "The request must be pushed.",
   too_many: "Too many requests.",
 };
-
-/** What an authorization request may say: RFC 6749 §4.1.1 and what has come since. For the documentation. */
-export const authorizationParameters = {
-  response_type: { about: "code" },
-  client_id: { about: "The client" },
-  redirect_uri: { about: "Where the answer goes; may be left out where exactly one is registered" },
-  scope: { about: "What is asked for, separated by spaces" },
-  state: { about: "Comes back with the answer" },
-  response_mode: { about: "query (the default) or form_post" },
-  code_challenge: { about: "RFC 7636 §4.2; required of every client" },
-  code_challenge_method: { about: "S256" },
-  nonce: { about: "Comes back in the ID token" },
-  resource: { about: "An API that tokens are to be for, RFC 8707; may be repeated" },
-  dpop_jkt: { about: "The key that the code is bound to, RFC 9449 §10" },
-  prompt: { about: "none, or some of login, consent, select_account, create" },
-  max_age: { about: "Seconds since the person last proved who they are" },
-  acr_values: { about: "How sure it has to be, in the order of preference" },
-  claims: { about: "OpenID Connect Core §5.5: acr and sub of id_token are looked at" },
-  id_token_hint: { about: "An ID token of the person that it is about" },
-  login_hint: { about: "Stands in the form for signing in" },
-  ui_locales: { about: "Languages; the pages speak English" },
-  request_uri: { about: "The reference that POST /oauth/par gave; then nothing else counts" },
-} as const;

@@ -5,6 +5,7 @@ import type { Clock } from "../primitives/clock.ts";
 import { isId } from "../primitives/id.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import type { User } from "../users/user.ts";
+import { applicationsSection } from "./applications.ts";
 import { type ConnectedParts, connectedSection } from "./connected.ts";
 import { deviceList } from "./device-list.ts";
 import { deviceNames } from "./device-names.ts";
@@ -21,6 +22,7 @@ interface Parts extends Pick<ConnectedParts, "identities" | "providers" | "users
   readonly browserSessions: Pick<BrowserSessions, "clearCookie">;
   readonly placesOf: ReturnType<typeof createPlaces>;
   readonly clock: Clock;
+  readonly applications: Parameters<typeof applicationsSection>[1]["applications"];
 }
 
 /** GET /account, and what its buttons do. */
@@ -100,7 +102,8 @@ async function accountPage(request: PersonRequest, parts: Parts): Promise<string
   const names = new Map([...newest, ...known].map((session) => [session.id, deviceOf(session)]));
   const devices = deviceList({
     view,
-    sessions: alive,
+    // What applications hold stands beside: they are no devices.
+    sessions: alive.filter(({ kind }) => kind === "app" || kind === "browser"),
     current: person.session,
     deviceOf,
     places,
@@ -117,6 +120,7 @@ ${devices}</section>
 <section aria-labelledby="password"><h2 id="password">${words.password}</h2><p class="about">${words.passwordAbout}</p>
 <p><a class="button quiet" href="${view.url("/account/password")}">${words.changePassword}</a></p></section>
 ${await connectedSection(request, { ...parts, time })}
+${await applicationsSection(request, { ...parts, time })}
 <section aria-labelledby="factors"><h2 id="factors">${texts.factors.account.title}</h2><p class="about">${texts.factors.account.about}</p>
 <p><a class="button quiet" href="${view.url("/account/factors")}">${texts.factors.account.open}</a></p></section>
 <section aria-labelledby="events"><h2 id="events">${words.events}</h2><p class="about">${words.eventsAbout}</p>

@@ -1,7 +1,9 @@
 import type { Asset, Page, PageProblem } from "../http/page.ts";
 import type { Log } from "../observability/log.ts";
 import { accountPages } from "./account.ts";
+import { applicationPages } from "./applications.ts";
 import { loadAssets } from "./assets.ts";
+import { authorizePages } from "./authorize.ts";
 import { connectedPages } from "./connected.ts";
 import { factorPages } from "./factors.ts";
 import { firstPasswordPages } from "./first-password.ts";
@@ -33,6 +35,8 @@ type Parts = Needs<typeof accountPages> &
   Needs<typeof signUpPages> &
   Needs<typeof providerPages> &
   Needs<typeof firstPasswordPages> &
+  Needs<typeof authorizePages> &
+  Needs<typeof applicationPages> &
   Needs<typeof connectedPages> & {
     readonly placeOf: PlaceOf | undefined;
     readonly log: Log;
@@ -67,6 +71,8 @@ export function createPages(given: Parts): {
       ...providerPages(parts),
       ...connectedPages(parts),
       ...firstPasswordPages(parts),
+      ...authorizePages(parts),
+      ...applicationPages(parts),
     ],
     assets: [stylesheet, icon, script],
     problemPage: problemPages(view),

@@ -3,6 +3,7 @@ import { refusals } from "../errors.ts";
 import type { PageProblem } from "../http/page.ts";
 import type { EndReason } from "../sessions/end.ts";
 import { factorEvents, factorTexts } from "./texts-factors.ts";
+import { oauthEvents, oauthNotices, oauthTexts } from "./texts-oauth.ts";
 import { providerEvents, providerNotices, providerTexts } from "./texts-providers.ts";
 
 /**
@@ -75,6 +76,7 @@ const events: Readonly<Partial<Record<AuditEventType, (facts: EventFacts) => str
   "password.changed": ({ byOperator }) =>
     byOperator ? "The operator of this site changed your password" : "You changed your password",
   ...providerEvents,
+  ...oauthEvents,
   "sign_in.failed": () => "Somebody tried to sign in with a wrong password",
   "sign_in.limited": () => "Many wrong passwords were tried, so signing in was slowed down",
   "session.started": ({ device }) => (device === undefined ? "You signed in" : `You signed in on ${device}`),
@@ -134,6 +136,7 @@ const notices = {
   "password-changed-others-ended": "Your password is changed, and all your other devices are signed out.",
   ...factorTexts.notices,
   ...providerNotices,
+  ...oauthNotices,
 } as const;
 export type NoticeCode = keyof typeof notices;
 
@@ -162,6 +165,7 @@ export const texts = {
   problemHome: "Go to the start page",
   notices,
   providers: providerTexts,
+  oauth: oauthTexts,
   nav: { label: "Account", account: "Your account", signIn: "Sign in", signOut: "Sign out" },
 
   home: {

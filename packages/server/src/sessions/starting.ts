@@ -88,7 +88,12 @@ export function createStarting(dependencies: StartDependencies) {
       }),
     ];
     const ending = replaces === undefined ? [] : replacedStatements(replaces, { by: id, at: now, ip });
-    const results = await database.batch([...statements, ...ending, ...also, ...follows(sessionExists(id), id)]);
+    const results = await database.batch([
+      ...statements,
+      ...ending,
+      ...also,
+      ...follows(sessionExists(id), id),
+    ]);
     if (ending.length > 0 && (results[statements.length]?.changes ?? 0) > 0) await onEnded();
     if (results[1]?.changes !== 1) return undefined;
     return {

@@ -50,7 +50,8 @@ export function createIdTokenHints({ signingKeys, issuer }: Dependencies) {
       if (key === undefined) return undefined;
       const signed = Buffer.from(`${head}.${body}`, "latin1");
       const bytes = Buffer.from(signature, "base64url");
-      if (!verify(digest, signed, dsaEncoding === undefined ? key : { key, dsaEncoding }, bytes)) return undefined;
+      if (!verify(digest, signed, dsaEncoding === undefined ? key : { key, dsaEncoding }, bytes))
+        return undefined;
       const { iss, sub, aud, sid } = objectIn(body);
       if (iss !== issuer || typeof sub !== "string" || typeof aud !== "string") return undefined;
       return { subject: sub, clientId: aud, sessionId: typeof sid === "string" ? sid : undefined };

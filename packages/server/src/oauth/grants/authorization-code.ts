@@ -27,7 +27,6 @@ const VERIFIER = /^[A-Za-z0-9\-._~]{43,128}$/;
 export function authorizationCodeGrant(dependencies: Dependencies): Grant {
   const { codes, issuing, rights, settings, users } = dependencies;
 
-
   async function handle(request: GrantRequest): Promise<TokenReply> {
     const { client, parameters, dpopThumbprint, ip, userAgent } = request;
     const code = parameters.get("code");

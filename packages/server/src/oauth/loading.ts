@@ -1,0 +1,59 @@
+import { type Pairs, parametersOf } from "../http/parameters.ts";
+import { refuse } from "./authorization-parameters.ts";
+import type { AuthorizationRequests, Checked, RequestTrouble, ToCheck } from "./authorization-request.ts";
+import type { KeptRequest, KeptRequests } from "./kept-requests.ts";
+
+/** A request, checked now, whether it came by the address or is held here. */
+export interface Loaded {
+  readonly checked: Checked;
+  readonly kept: KeptRequest | undefined;
+  /** What it says. */
+  readonly pairs: Pairs;
+}
+
+interface Dependencies {
+  readonly requests: AuthorizationRequests;
+  readonly kept: Pick<KeptRequests, "find">;
+}
+
+/** What a browser brings: a request in its address, or the reference to one. */
+export function createLoading({ requests, kept: keptRequests }: Dependencies) {
+  return async function load(pairs: Pairs): Promise<Loaded> {
+    const given = toCheck(pairs);
+    const uri = given.parameters.get("request_uri");
+    if (uri === undefined) {
+      const checked = await requests.check(given);
+      return { checked: mustBePushed(checked) ?? checked, kept: undefined, pairs };
+    }
+    const clientId = given.parameters.get("client_id");
+    const isOne = clientId !== undefined && !given.repeated.some((name) => isOfReference(name));
+    const client = isOne ? await requests.findClient(clientId) : undefined;
+    if (client === undefined) return { checked: trouble("unknown_client"), kept: undefined, pairs };
+    const kept = await keptRequests.find(uri, client.id);
+    if (kept === undefined) return { checked: trouble("request_unknown"), kept, pairs };
+    // RFC 9101 §6.3: "the authorization server MUST only use the parameters included in the [request], and ignore the
+    // rest": what stands beside the reference in the address counts for nothing.
+    return { checked: await requests.checkFor(client, toCheck(kept.pairs)), kept, pairs: kept.pairs };
+  };
+}
+
+const trouble = (code: RequestTrouble) => ({ outcome: "trouble", trouble: code }) as const;
+const isOfReference = (name: string) => name === "client_id" || name === "request_uri";
+
+/** RFC 9126 §6: "indicating whether the only means of initiating an authorization request the client is allowed to use". */
+function mustBePushed(checked: Checked): Checked | undefined {
+  if (checked.outcome !== "good") return undefined;
+  const { client, to } = checked.request;
+  if (!client.metadata.require_pushed_authorization_requests) return undefined;
+  return {
+    outcome: "refused_there",
+    to,
+    refusal: refuse("invalid_request", "This client must push its requests"),
+  };
+}
+
+function toCheck(pairs: Pairs): ToCheck {
+  const repeated: string[] = [];
+  const parameters = parametersOf(pairs, (name) => repeated.push(name));
+  return { parameters, repeated };
+}
