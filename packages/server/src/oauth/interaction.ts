@@ -193,8 +193,9 @@ export function createInteraction(dependencies: Dependencies) {
         return { step: "answer", answer: answerRefusal(checked.to, issuer, checked.refusal) };
       case "good": {
         const { request } = checked;
-        const need = needOf(request, await factsOf(request, coming.person), kept);
-        return follow(need, request, { ...loaded, ...coming });
+        const { person, ip } = coming;
+        const need = needOf(request, await factsOf(request, person), kept);
+        return follow(need, request, { ...loaded, person, ip });
       }
       default:
         return unreachable(checked);
