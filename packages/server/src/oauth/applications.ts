@@ -10,6 +10,7 @@ export interface Application {
   /** Undefined: the client is gone, what was agreed to is still there. */
   readonly name: string | undefined;
   readonly scopes: readonly string[];
+  /** Besides the audience of the settings, which goes without saying. */
   readonly resources: readonly string[];
   /** When it was first let in; milliseconds since 1970. */
   readonly since: number;
@@ -23,10 +24,11 @@ interface Dependencies {
   readonly consents: Pick<Consents, "list" | "withdraw">;
   readonly sessions: Pick<Sessions, "list">;
   readonly findClient: (id: string) => Promise<Client | undefined>;
+  readonly settings: { readonly audience: string };
 }
 
 /** What applications were given by a user: by consent, or because the operator vouches for them. */
-export function createApplications({ consents, sessions, findClient }: Dependencies) {
+export function createApplications({ consents, sessions, findClient, settings }: Dependencies) {
   return {
     /** The one that was let in last comes first. */
     async list(userId: Id): Promise<Application[]> {
@@ -50,7 +52,7 @@ export function createApplications({ consents, sessions, findClient }: Dependenc
             clientId,
             name: (await findClient(clientId))?.name,
             scopes: [...new Set(scopes)],
-            resources: [...new Set(resources)],
+            resources: [...new Set(resources)].filter((one) => one !== settings.audience),
             since: consent?.createdAt ?? Math.min(...held.map(({ createdAt }) => createdAt)),
             lastUsedAt:
               held.length === 0 ? undefined : Math.max(...held.map((session) => session.lastUsedAt)),

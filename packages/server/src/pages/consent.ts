@@ -59,7 +59,7 @@ export function accessList({ scopes, resources }: Pick<ConsentAsked, "scopes" | 
     ...scopes.map((scope) => words.scope(scope) ?? html`${words.otherScope} <code>${scope}</code>`),
     ...resources.map((resource) => html`${words.at} <code>${resource}</code>`),
   ];
-  return html`<ul class="links">${items.map((item) => html`<li>${item}</li>`)}</ul>`;
+  return html`<ul class="access">${items.map((item) => html`<li>${item}</li>`)}</ul>`;
 }
 
 /** As whom the person goes on. */
