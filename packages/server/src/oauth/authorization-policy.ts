@@ -99,7 +99,7 @@ function consentNeeded(request: AuthorizationRequest, { isAgreed }: Facts): Need
  * or interaction, except when the identity of the client can be assured." Any program on a device can claim a scheme, a
  * port, and the id of a client that has no secret.
  */
-export function canBeRemembered({ client, to }: AuthorizationRequest): boolean {
+function canBeRemembered({ client, to }: AuthorizationRequest): boolean {
   return isConfidential(client) || to.redirectUri.startsWith("https:");
 }
 

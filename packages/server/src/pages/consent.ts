@@ -83,7 +83,7 @@ ${form}
 }
 
 /** The host that a person knows an application by; of a program on their device what can be said. */
-export function placeOf(uri: string): string {
+function placeOf(uri: string): string {
   const words = texts.oauth.consent;
   const url = URL.parse(uri);
   if (url === null || (url.protocol !== "https:" && url.protocol !== "http:")) {

@@ -88,8 +88,6 @@ export const oauthTexts = {
   },
 };
 
-export type RequestTroubleCode = keyof typeof trouble;
-
 export const oauthNotices = {
   withdrawn: "That application can no longer use your account.",
   "withdrawn-already": "That application had no access any more.",
