@@ -85,8 +85,8 @@ function openAuthorization(
   const hints = createIdTokenHints({ ...parts, issuer: settings.issuer });
   const requests = createAuthorizationRequests({
     ...parts,
-    subjectOfHint(token, client) {
-      const hint = hints.read(token);
+    async subjectOfHint(token, client) {
+      const hint = await hints.read(token);
       return hint?.clientId === client.id ? hint.subject : undefined;
     },
   });

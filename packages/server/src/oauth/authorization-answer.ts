@@ -30,7 +30,8 @@ export const answerRefusal = (to: AnswerTo, issuer: string, refusal: RequestRefu
     error: refusal.code,
     error_description: refusal.description ?? refusals[refusal.code].sentence,
     state: to.state,
-    // RFC 9207 §2: "MUST indicate their identifier in error responses, too".
+    // RFC 9207 §2: "In authorization responses to the client, including error responses, an authorization server
+    // supporting this specification MUST indicate its identity by including the iss parameter in the response."
     iss: issuer,
   });
 

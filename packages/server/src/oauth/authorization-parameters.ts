@@ -30,9 +30,8 @@ const CHALLENGE = /^[A-Za-z0-9_-]{43}$/;
 const THUMBPRINT = /^[A-Za-z0-9_-]{43}$/;
 
 /**
- * RFC 9700 §2.1.1: "Clients MUST prevent authorization code injection attacks"; §2.1.1: "authorization servers MUST
- * support PKCE" and "MUST mitigate PKCE downgrade attacks". Nobody is let off, and there is no `plain`: then there is
- * nothing to downgrade to.
+ * RFC 9700 §2.1.1: "Authorization servers MUST support PKCE" and "MUST mitigate PKCE downgrade attacks". Nobody is let
+ * off, and there is no `plain`: then there is nothing to downgrade to.
  */
 export function readChallenge(parameters: Parameters): Read<string> {
   const challenge = parameters.get("code_challenge");

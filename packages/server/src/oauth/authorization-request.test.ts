@@ -227,6 +227,7 @@ test("RFC 6749 §3.1: a parameter that is repeated is refused, one without a val
   assert.equal(twice.state, undefined, "which of the two is nobody's to choose");
   await refused({ code_challenge: [challenge, challenge] }, "invalid_request");
   assert.ok(isAsked(await sendWith({ nonce: "", max_age: "", prompt: "", claims: "", response_mode: "" })));
+  assert.ok(isAsked(await sendWith({ colour: ["blue", "red"], toString: ["x", "y"] })));
   assert.ok(isAsked(await sendWith({ colour: "blue", __proto__: "x", constructor: "y" })));
 });
 

@@ -60,13 +60,13 @@ export interface ToCheck {
 }
 
 /** Whom an ID token speaks of that this server has signed for the client; undefined when it did not. */
-export type IdTokenHint = (token: string, client: Client) => string | undefined;
+export type SubjectOfHint = (token: string, client: Client) => Promise<string | undefined>;
 
 interface Dependencies {
   /** A registered client, or one whose id is the address of its metadata. */
   readonly findClient: (id: string) => Promise<Client | undefined>;
   readonly resources: Pick<Resources, "find" | "scopes">;
-  readonly subjectOfHint: IdTokenHint;
+  readonly subjectOfHint: SubjectOfHint;
 }
 
 export type AuthorizationRequests = ReturnType<typeof createAuthorizationRequests>;
@@ -92,7 +92,7 @@ export function createAuthorizationRequests({ findClient, resources, subjectOfHi
     if (maxAge.outcome === "refused") return maxAge;
     const claims = readClaims(parameters);
     if (claims.outcome === "refused") return claims;
-    const subject = subjectIn(client, { parameters, claimed: claims.value.subject });
+    const subject = await subjectIn(client, { parameters, claimed: claims.value.subject });
     if (subject.outcome === "refused") return subject;
     const access = await readAccess(client, parameters);
     if (access.outcome === "refused") return access;
@@ -132,13 +132,13 @@ export function createAuthorizationRequests({ findClient, resources, subjectOfHi
   }
 
   /** OpenID Connect Core §3.1.2.1, `id_token_hint`, and the `sub` of §5.5.1. */
-  function subjectIn(
+  async function subjectIn(
     client: Client,
     { parameters, claimed }: { parameters: Parameters; claimed: string | undefined },
-  ): Read<string | undefined> {
+  ): Promise<Read<string | undefined>> {
     const hint = parameters.get("id_token_hint");
     if (hint === undefined) return { outcome: "good", value: claimed };
-    const subject = subjectOfHint(hint, client);
+    const subject = await subjectOfHint(hint, client);
     if (subject === undefined) {
       return refuse(
         "invalid_request",

@@ -68,8 +68,8 @@ export function createKeptRequests({ database, clock }: { database: Database; cl
     },
 
     /**
-     * What is to be put to a person: from now on under a reference of its own. A pushed one is used up by that: "The
-     * authorization server SHOULD treat request_uri values as one-time use" (RFC 9126 §4).
+     * What is to be put to a person: from now on under a reference of its own. A pushed one is used up by that:
+     * "Authorization servers SHOULD treat request_uri values as one-time use" (RFC 9126 §4).
      * @returns undefined when it has been used meanwhile
      */
     async wait(request: NewKept, pushed: Buffer | undefined): Promise<string | undefined> {
@@ -91,7 +91,7 @@ export function createKeptRequests({ database, clock }: { database: Database; cl
       if (reference === undefined) return undefined;
       const digest = sha256(reference);
       const row = await database.one<KeptRow>(selectRequest(digest, clock.now()));
-      // RFC 9126 §7.3: bound to the client that pushed it.
+      // RFC 9126 §2.2: "MUST be bound to the client that posted the authorization request".
       if (row === undefined || row.client_id !== clientId) return undefined;
       const isPushed = row.pushed === 1;
       return {

@@ -1,4 +1,5 @@
 import { type Pairs, parametersOf } from "../http/parameters.ts";
+import { authorizationParameters } from "./authorization-metadata.ts";
 import { refuse } from "./authorization-parameters.ts";
 import type { AuthorizationRequests, Checked, RequestTrouble, ToCheck } from "./authorization-request.ts";
 import type { KeptRequest, KeptRequests } from "./kept-requests.ts";
@@ -31,8 +32,8 @@ export function createLoading({ requests, kept: keptRequests }: Dependencies) {
     if (client === undefined) return { checked: trouble("unknown_client"), kept: undefined, pairs };
     const kept = await keptRequests.find(uri, client.id);
     if (kept === undefined) return { checked: trouble("request_unknown"), kept, pairs };
-    // RFC 9101 §6.3: "the authorization server MUST only use the parameters included in the [request], and ignore the
-    // rest": what stands beside the reference in the address counts for nothing.
+    // RFC 9101 §6.3: "MUST only use the parameters in the Request Object, even if the same parameter is provided in the
+    // query parameter". The same of what was pushed: what stands beside the reference counts for nothing.
     return { checked: await requests.checkFor(client, toCheck(kept.pairs)), kept, pairs: kept.pairs };
   };
 }
@@ -40,7 +41,7 @@ export function createLoading({ requests, kept: keptRequests }: Dependencies) {
 const trouble = (code: RequestTrouble) => ({ outcome: "trouble", trouble: code }) as const;
 const isOfReference = (name: string) => name === "client_id" || name === "request_uri";
 
-/** RFC 9126 §6: "indicating whether the only means of initiating an authorization request the client is allowed to use". */
+/** RFC 9126 §6: "whether the only means of initiating an authorization request the client is allowed to use is PAR". */
 function mustBePushed(checked: Checked): Checked | undefined {
   if (checked.outcome !== "good") return undefined;
   const { client, to } = checked.request;
@@ -52,8 +53,14 @@ function mustBePushed(checked: Checked): Checked | undefined {
   };
 }
 
+/**
+ * RFC 6749 §3.1 as it was corrected (erratum 5708): parameters that are defined MUST NOT be included more than once;
+ * others are ignored, however often they come.
+ */
 function toCheck(pairs: Pairs): ToCheck {
   const repeated: string[] = [];
-  const parameters = parametersOf(pairs, (name) => repeated.push(name));
+  const parameters = parametersOf(pairs, (name) => {
+    if (Object.hasOwn(authorizationParameters, name) || name === "request") repeated.push(name);
+  });
   return { parameters, repeated };
 }

@@ -23,7 +23,7 @@ interface Dependencies {
 export function pushedRequestsEndpoint({ requests, kept, proofs }: Dependencies): Endpoint {
   async function handle(request: ClientRequest): Promise<Answer> {
     const { client, parameters } = request;
-    // RFC 9126 §2.1: "The request_uri parameter […] MUST NOT be provided in this case."
+    // RFC 9126 §2.1: "The request_uri authorization request parameter is one exception, and it MUST NOT be provided."
     if (parameters.get("request_uri") !== undefined) {
       throw new Refusal("invalid_request", { description: "request_uri must not be pushed." });
     }

@@ -2,7 +2,7 @@ import { createPublicKey, type KeyObject, verify } from "node:crypto";
 import type { SigningKeys } from "../keys/signing-keys.ts";
 
 /** What an ID token of this server says of whom it speaks. */
-export interface HintedBy {
+export interface IdTokenHint {
   readonly subject: string;
   /** The client that it was given to. */
   readonly clientId: string;
@@ -39,7 +39,7 @@ export function createIdTokenHints({ signingKeys, issuer }: Dependencies) {
 
   return {
     /** Undefined for what this server did not sign as an ID token. */
-    read(token: string): HintedBy | undefined {
+    async read(token: string): Promise<IdTokenHint | undefined> {
       const [head = "", body = "", signature = "", ...more] = token.split(".");
       if (token.length > TOKEN_CHARACTERS_MAX || more.length > 0) return undefined;
       const { alg, kid, typ } = objectIn(head);
