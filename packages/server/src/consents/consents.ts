@@ -5,8 +5,9 @@ import { type Id, newId } from "../primitives/id.ts";
 import { limits } from "../primitives/limits.ts";
 import { endStatements } from "../sessions/end.ts";
 import { anyAlive, lockUser, whichOfClient } from "../sessions/sessions.sql.ts";
-import type { Database, Transaction } from "../storage/database.ts";
+import type { Database, Sql, Transaction } from "../storage/database.ts";
 import {
+  addConsent,
   type ConsentRow,
   consentExists,
   deleteConsent,
@@ -75,6 +76,21 @@ export function createConsents({ database, clock, announceEnded }: Dependencies)
       await tx.run(auditStatement(at, event));
     },
 
+    /** The same as statements, for a transaction of another room (a device that is let in). */
+    grantStatements(
+      { userId, clientId, ip, onlyIf }: ConsentOf & { readonly ip: string | undefined; readonly onlyIf: Sql },
+      access: Access,
+    ): Sql[] {
+      const at = clock.now();
+      const [scope, resources] = [access.scopes.join(" "), access.resources.join(" ")];
+      const detail = { scope, resources };
+      const event = { type: "consent.granted", actor: "user", userId, clientId, ip, detail } as const;
+      return [
+        addConsent({ userId, clientId, scope, resources, at }, onlyIf),
+        insertEvent({ id: newId(at), at, event, onlyIf }),
+      ];
+    },
+
     async list(userId: Id): Promise<Consent[]> {
       const rows = await database.all<ConsentRow>(selectConsents(userId, limits.pageRowsMax));
       return rows.map(fromRow);
@@ -115,7 +131,7 @@ export function createConsents({ database, clock, announceEnded }: Dependencies)
   };
 }
 
-const listed = (text: string) => (text === "" ? [] : text.split(" "));
+const listed = (text: string) => [...new Set(text.split(" "))].filter((one) => one !== "");
 const union = (before: readonly string[] = [], more: readonly string[]) =>
   [...new Set([...before, ...more])].join(" ");
 

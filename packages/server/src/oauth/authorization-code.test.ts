@@ -247,6 +247,22 @@ test("what was let in ends with the browser's session, unless offline_access was
   assert.equal((await refresh(shop, two.json.refresh_token)).outcome, "turned");
 });
 
+test("what was let in goes on when the same person signs in anew in the browser, and ends when somebody else does", async () => {
+  await server.addUser("bob");
+  const browser = await signedIn(server, "alice");
+  const given = async () => {
+    const { code, verifier } = await codeFor(server, { test: shop, browser });
+    return exchange(server, shop, { code, code_verifier: verifier });
+  };
+  const { json } = await given();
+  await browser.signIn("alice");
+  const turned = await refresh(shop, json.refresh_token);
+  assert.equal(turned.outcome, "turned");
+  await browser.signIn("bob");
+  const token = turned.outcome === "turned" ? turned.refreshToken : "";
+  assert.deepEqual(await refresh(shop, token), { outcome: "refused", reason: "revoked" });
+});
+
 test("a client that is not registered for refresh_token gets none, and no offline_access", async () => {
   const test = await addClient(server, { name: "Brief", metadata: { grant_types: ["authorization_code"] } });
   const { code, verifier } = await codeFor(server, {

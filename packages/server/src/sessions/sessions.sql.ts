@@ -93,6 +93,8 @@ export function updateEnded(ended: { which: Sql; at: number; reason: string; eve
 
 /** A session, with those of the clients that were let in from it. */
 export const whichSession = (id: Id): Sql => sql`id = ${idToBytes(id)} OR parent = ${idToBytes(id)}`;
+/** The same, on a condition. */
+export const whichSessionIf = (id: Id, onlyIf: Sql): Sql => sql`(${whichSession(id)}) AND ${onlyIf}`;
 /** Without them: its holder goes on under a new id. */
 export const whichAlone = (id: Id, onlyIf: Sql = always): Sql => sql`id = ${idToBytes(id)} AND ${onlyIf}`;
 
