@@ -15,6 +15,7 @@ import { createIssuing } from "./oauth/issuing.ts";
 import { createKeptRequests } from "./oauth/kept-requests.ts";
 import { discoveryEndpoints } from "./oauth/metadata.ts";
 import { pushedRequestsEndpoint } from "./oauth/pushed-requests.ts";
+import { createRequestObjects, type VerifyClientJwt } from "./oauth/request-objects.ts";
 import { createResources } from "./oauth/resources.ts";
 import type { Subjects } from "./oauth/subjects.ts";
 import { tokenEndpoint } from "./oauth/token.ts";
@@ -51,7 +52,12 @@ export function openOauth(parts: Parts) {
   const { clients } = parts;
   const resources = createResources(parts);
   const issuing = createIssuing(parts);
-  const authorization = openAuthorization({ ...parts, resources, findClient: clients.find });
+  const authorization = openAuthorization({
+    ...parts,
+    resources,
+    findClient: clients.find,
+    verifyClientJwt: undefined,
+  });
   const grants: Grant[] = [authorizationCodeGrant({ ...parts, codes: authorization.codes, issuing })];
   const authenticateClient = createClientAuthentication({
     findClient: clients.find,
@@ -61,7 +67,7 @@ export function openOauth(parts: Parts) {
   const endpoints: Endpoint[] = [
     tokenEndpoint({ ...parts, grants }),
     pushedRequestsEndpoint({ ...parts, ...authorization }),
-    ...discoveryEndpoints({ ...parts, resources, grants }),
+    ...discoveryEndpoints({ ...parts, ...authorization, resources, grants }),
   ];
   const { kept, codes } = authorization;
   return {
@@ -79,6 +85,7 @@ function openAuthorization(
   parts: Parts & {
     readonly resources: ReturnType<typeof createResources>;
     readonly findClient: Parameters<typeof createAuthorizationRequests>[0]["findClient"];
+    readonly verifyClientJwt: VerifyClientJwt | undefined;
   },
 ) {
   const { settings, subjects, factors } = parts;
@@ -91,17 +98,20 @@ function openAuthorization(
     },
   });
   const kept = createKeptRequests(parts);
+  // Their signatures are checked by what checks those of assertions.
+  const requestObjects = createRequestObjects({ ...parts, verify: parts.verifyClientJwt });
   const codes = createCodes(parts);
   const consents = createConsents({ ...parts, announceEnded: parts.sessions.announceEnded });
   const interaction = createInteraction({
     ...parts,
     requests,
     kept,
+    requestObjects,
     codes,
     consents,
     subjects,
     secondFactorOf: factors.ownedBy,
   });
   const applications = createApplications({ ...parts, consents });
-  return { requests, kept, codes, consents, interaction, applications };
+  return { requests, kept, requestObjects, codes, consents, interaction, applications };
 }

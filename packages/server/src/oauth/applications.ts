@@ -20,6 +20,9 @@ export interface Application {
 
 export type Applications = ReturnType<typeof createApplications>;
 
+/** What an id of a client can be made of, and not what an engine would refuse. */
+const CLIENT_ID = /^[\x21-\x7e]{1,510}$/;
+
 interface Dependencies {
   readonly consents: Pick<Consents, "list" | "withdraw">;
   readonly sessions: Pick<Sessions, "list">;
@@ -63,6 +66,7 @@ export function createApplications({ consents, sessions, findClient, settings }:
     },
 
     /** Ends what it was let in to, and forgets what was agreed to. False when there was neither. */
-    withdraw: consents.withdraw,
+    withdraw: async (given: Parameters<Consents["withdraw"]>[0]): Promise<boolean> =>
+      CLIENT_ID.test(given.clientId) && (await consents.withdraw(given)),
   };
 }

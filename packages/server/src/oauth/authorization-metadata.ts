@@ -1,8 +1,13 @@
+import { clientSigningAlgorithms } from "../clients/client.ts";
 import { responseModes } from "./authorization-answer.ts";
 import { promptValues } from "./authorization-parameters.ts";
+import type { RequestObjects } from "./request-objects.ts";
 
 /** What discovery says of the authorization endpoint. RFC 8414 §2, OpenID Connect Discovery §3 and where it is named. */
-export const authorizationMetadata = (issuer: string) => ({
+export const authorizationMetadata = (
+  issuer: string,
+  { isSupported }: Pick<RequestObjects, "isSupported">,
+) => ({
   authorization_endpoint: `${issuer}/oauth/authorize`,
   // RFC 9126 §5
   pushed_authorization_request_endpoint: `${issuer}/oauth/par`,
@@ -16,7 +21,10 @@ export const authorizationMetadata = (issuer: string) => ({
   ui_locales_supported: ["en"],
   // acr and sub are looked at; who asks for another claim alone by it would wait in vain.
   claims_parameter_supported: false,
-  request_parameter_supported: false,
+  // RFC 9101 §10.5
+  request_parameter_supported: isSupported,
+  ...(isSupported && { request_object_signing_alg_values_supported: clientSigningAlgorithms }),
+  require_signed_request_object: false,
   // The default is true. References that were pushed are another thing (RFC 9126 §5).
   request_uri_parameter_supported: false,
 });
@@ -41,5 +49,6 @@ export const authorizationParameters = {
   id_token_hint: { about: "An ID token of the person that it is about" },
   login_hint: { about: "Stands in the form for signing in" },
   ui_locales: { about: "Languages; the pages speak English" },
+  request: { about: "All of it as a JWT that the client has signed, RFC 9101" },
   request_uri: { about: "The reference that POST /oauth/par gave; then nothing else counts" },
 } as const;

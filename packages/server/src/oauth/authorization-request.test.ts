@@ -240,7 +240,13 @@ test("RFC 6749 §3.3: scopes that there are not are left out, and a request that
 });
 
 test("RFC 8707 §2: a resource that is unknown, relative or has a fragment is refused; more than one may be asked for", async () => {
-  for (const resource of ["https://api.example/none", "api", "https://api.example/#x", "\u0000"]) {
+  for (const resource of [
+    "https://api.example/none",
+    "api",
+    "https://api.example/#x",
+    "\u0000",
+    "https://api.example/\u0000",
+  ]) {
     await refused({ resource }, "invalid_target");
   }
   const { audience } = server.app.settings;

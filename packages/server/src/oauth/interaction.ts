@@ -17,6 +17,7 @@ import type { AuthorizationRequest, AuthorizationRequests, RequestTrouble } from
 import type { Codes } from "./codes.ts";
 import type { KeptRequest, KeptRequests } from "./kept-requests.ts";
 import { createLoading, type Loaded } from "./loading.ts";
+import type { RequestObjects } from "./request-objects.ts";
 import { scopesIn } from "./scopes.ts";
 import type { Subjects } from "./subjects.ts";
 
@@ -57,6 +58,7 @@ export type Interaction = ReturnType<typeof createInteraction>;
 interface Dependencies {
   readonly requests: AuthorizationRequests;
   readonly kept: KeptRequests;
+  readonly requestObjects: RequestObjects;
   readonly codes: Pick<Codes, "issue">;
   readonly consents: Consents;
   readonly subjects: Pick<Subjects, "of">;

@@ -4,8 +4,11 @@ import type { Answer, ClientRequest, Endpoint } from "../http/endpoint.ts";
 import type { Pairs } from "../http/parameters.ts";
 import { type Proofs, proofAbout } from "../http/proofs.ts";
 import { authorizationParameters } from "./authorization-metadata.ts";
+import type { RequestRefusal } from "./authorization-parameters.ts";
 import type { AuthorizationRequests, Checked, RequestTrouble } from "./authorization-request.ts";
 import type { KeptRequests } from "./kept-requests.ts";
+import { toCheck } from "./loading.ts";
+import type { RequestObjects } from "./request-objects.ts";
 import { clientParameters } from "./token.ts";
 
 const reply = z.object({ request_uri: z.string(), expires_in: z.int() });
@@ -16,11 +19,12 @@ const NOT_KEPT: ReadonlySet<string> = new Set(Object.keys(clientParameters));
 interface Dependencies {
   readonly requests: AuthorizationRequests;
   readonly kept: KeptRequests;
+  readonly requestObjects: RequestObjects;
   readonly proofs: Proofs;
 }
 
 /** POST /oauth/par, RFC 9126: the client sends its request itself, and the browser carries a reference to it. */
-export function pushedRequestsEndpoint({ requests, kept, proofs }: Dependencies): Endpoint {
+export function pushedRequestsEndpoint({ requests, kept, requestObjects, proofs }: Dependencies): Endpoint {
   async function handle(request: ClientRequest): Promise<Answer> {
     const { client, parameters } = request;
     // RFC 9126 §2.1: "The request_uri authorization request parameter is one exception, and it MUST NOT be provided."
@@ -30,21 +34,25 @@ export function pushedRequestsEndpoint({ requests, kept, proofs }: Dependencies)
     const clientId = parameters.get("client_id");
     if (clientId !== undefined && clientId !== client.id) throw new Refusal("invalid_request");
     const thumbprint = await proofs.thumbprintOf(request);
-    const named = parameters.get("dpop_jkt");
+    const sent: Pairs = [
+      ["client_id", client.id],
+      ...parameters.names
+        .filter((name) => !NOT_KEPT.has(name))
+        .flatMap((name) => parameters.all(name).map((value) => [name, value] as const)),
+    ];
+    const opened = await requestObjects.open(client, sent);
+    if (opened.outcome === "refused") throw thrown(opened);
+    const given = toCheck(opened.value);
+    const named = given.parameters.get("dpop_jkt");
     // RFC 9449 §10.1: "If both mechanisms are used at the same time, the authorization server MUST reject the request if
     // the JWK Thumbprint in dpop_jkt does not match the public key in the DPoP header."
     if (thumbprint !== undefined && named !== undefined && thumbprint !== named) {
       throw new Refusal("invalid_dpop_proof", { description: "dpop_jkt is not the key of the DPoP header." });
     }
-    const checked = await requests.checkFor(client, { parameters, repeated: [] });
+    const checked = await requests.checkFor(client, given);
     if (checked.outcome !== "good") throw refusalOf(checked);
-    const pairs: Pairs = [
-      ["client_id", client.id],
-      ...parameters.names
-        .filter((name) => !NOT_KEPT.has(name))
-        .flatMap((name) => parameters.all(name).map((value) => [name, value] as const)),
-      ...(thumbprint !== undefined && named === undefined ? [["dpop_jkt", thumbprint] as const] : []),
-    ];
+    const isBound = thumbprint !== undefined && named === undefined;
+    const pairs: Pairs = isBound ? [...opened.value, ["dpop_jkt", thumbprint]] : opened.value;
     const { uri, expiresIn } = await kept.push({ clientId: client.id, pairs });
     return {
       status: 201,
@@ -70,6 +78,7 @@ export function pushedRequestsEndpoint({ requests, kept, proofs }: Dependencies)
       "invalid_scope",
       "invalid_target",
       "request_not_supported",
+      "invalid_request_object",
       "invalid_dpop_proof",
       "use_dpop_nonce",
     ],
@@ -83,9 +92,11 @@ function refusalOf(checked: Exclude<Checked, { outcome: "good" }>): Refusal {
   if (checked.outcome === "trouble") {
     return new Refusal("invalid_request", { description: sentences[checked.trouble] });
   }
-  const { code, description } = checked.refusal;
-  return new Refusal(code, description === undefined ? {} : { description: `${description}.` });
+  return thrown(checked.refusal);
 }
+
+const thrown = ({ code, description }: RequestRefusal): Refusal =>
+  new Refusal(code, description === undefined ? {} : { description: `${description}.` });
 
 const sentences: Readonly<Record<RequestTrouble, string>> = {
   unknown_client: "The client is unknown.",

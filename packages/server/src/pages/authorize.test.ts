@@ -453,6 +453,10 @@ test("the account page shows what applications were given, and withdraws it with
     browser.post("/account/applications/withdraw", form, { "sec-fetch-site": "same-origin" });
   assert.equal((await withdraw()).headers.get("location"), "/account?notice=withdrawn");
   assert.equal((await withdraw()).headers.get("location"), "/account?notice=withdrawn-already");
+  for (const client of ["", "\u0000", "nobody", "x".repeat(5000)]) {
+    const reply = await browser.post("/account/applications/withdraw", { ...form, client });
+    assert.equal(reply.headers.get("location"), "/account?notice=withdrawn-already");
+  }
   const turn = (token: unknown) =>
     server.app.turning.turn({ token: String(token), clientId: shop.client.id });
   assert.deepEqual(await turn(given.json.refresh_token), { outcome: "refused", reason: "revoked" });
