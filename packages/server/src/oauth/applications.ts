@@ -37,12 +37,9 @@ export function createApplications({ consents, sessions, findClient, settings }:
     async list(userId: Id): Promise<Application[]> {
       const [agreed, alive] = await Promise.all([
         consents.list(userId),
-        sessions.list({ userId, alive: true }),
+        sessions.list({ userId, kinds: ["client"], alive: true }),
       ]);
-      const byClient = Map.groupBy(
-        alive.filter(({ kind }) => kind === "client"),
-        ({ clientId }) => clientId,
-      );
+      const byClient = Map.groupBy(alive, ({ clientId }) => clientId);
       const known = new Map(agreed.map((consent) => [consent.clientId, consent]));
       const ids = [...new Set([...known.keys(), ...byClient.keys()])];
       const found = await Promise.all(

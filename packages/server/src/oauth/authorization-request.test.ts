@@ -315,6 +315,11 @@ test("a stranger cannot fill the table of requests that wait", async () => {
     const limited = replies.filter(({ status }) => status === 429);
     assert.ok(limited.length > 0, "the limit is reached");
     assert.ok((await own.countRows("authorization_requests")) <= 215);
+    const spa = await addClient(own, { type: "spa" });
+    const pushed = await postForm(own, "/oauth/par", requestOf(spa, challenge));
+    assert.equal(pushed.status, 429);
+    const known = await postForm(own, "/oauth/par", requestOf(test, challenge), { headers: test.headers });
+    assert.equal(known.status, 201, "a client that authenticates answers for itself");
   } finally {
     await own.close();
   }

@@ -1,8 +1,12 @@
 import { z } from "zod";
+import { isConfidential } from "../clients/client.ts";
 import { Refusal } from "../errors.ts";
 import type { Answer, ClientRequest, Endpoint } from "../http/endpoint.ts";
 import type { Pairs } from "../http/parameters.ts";
 import { type Proofs, proofAbout } from "../http/proofs.ts";
+import { addressBlock } from "../rate-limits/address.ts";
+import type { RateLimits } from "../rate-limits/rate-limits.ts";
+import { rateRules } from "../rate-limits/rules.ts";
 import { authorizationParameters } from "./authorization-metadata.ts";
 import type { RequestRefusal } from "./authorization-parameters.ts";
 import type { AuthorizationRequests, Checked, RequestTrouble } from "./authorization-request.ts";
@@ -21,10 +25,22 @@ interface Dependencies {
   readonly kept: KeptRequests;
   readonly requestObjects: RequestObjects;
   readonly proofs: Proofs;
+  readonly rateLimits: Pick<RateLimits, "consumeAll">;
 }
 
 /** POST /oauth/par, RFC 9126: the client sends its request itself, and the browser carries a reference to it. */
-export function pushedRequestsEndpoint({ requests, kept, requestObjects, proofs }: Dependencies): Endpoint {
+export function pushedRequestsEndpoint(dependencies: Dependencies): Endpoint {
+  const { requests, kept, requestObjects, proofs, rateLimits } = dependencies;
+
+  async function limit(ip: string | undefined): Promise<void> {
+    const bucket = { rule: rateRules.authorizationRequest, subject: addressBlock(ip) ?? "none" };
+    const consumed = await rateLimits.consumeAll([bucket]);
+    if (consumed.allowed) return;
+    throw new Refusal("too_many_attempts", {
+      headers: { "Retry-After": String(consumed.retryAfterSeconds) },
+    });
+  }
+
   async function handle(request: ClientRequest): Promise<Answer> {
     const { client, parameters } = request;
     // RFC 9126 §2.1: "The request_uri authorization request parameter is one exception, and it MUST NOT be provided."
@@ -33,6 +49,8 @@ export function pushedRequestsEndpoint({ requests, kept, requestObjects, proofs 
     }
     const clientId = parameters.get("client_id");
     if (clientId !== undefined && clientId !== client.id) throw new Refusal("invalid_request");
+    // Who need not prove anything must not fill the table.
+    if (!isConfidential(client)) await limit(request.ip);
     const thumbprint = await proofs.thumbprintOf(request);
     const sent: Pairs = [
       ["client_id", client.id],
@@ -81,6 +99,7 @@ export function pushedRequestsEndpoint({ requests, kept, requestObjects, proofs 
       "invalid_request_object",
       "invalid_dpop_proof",
       "use_dpop_nonce",
+      "too_many_attempts",
     ],
     anyOrigin: true,
     handle,

@@ -86,7 +86,8 @@ async function accountPage(request: PersonRequest, parts: Parts): Promise<string
   const userId = person.user.id;
   const words = texts.account;
   const [alive, newest, events, deviceOf] = await Promise.all([
-    parts.sessions.list({ userId, alive: true }),
+    // What applications hold stands beside: they are no devices.
+    parts.sessions.list({ userId, kinds: ["app", "browser"], alive: true }),
     // Of sessions that are over only their names are wanted, for the events.
     parts.sessions.list({ userId }),
     parts.audit.list({ userId }),
@@ -102,8 +103,7 @@ async function accountPage(request: PersonRequest, parts: Parts): Promise<string
   const names = new Map([...newest, ...known].map((session) => [session.id, deviceOf(session)]));
   const devices = deviceList({
     view,
-    // What applications hold stands beside: they are no devices.
-    sessions: alive.filter(({ kind }) => kind === "app" || kind === "browser"),
+    sessions: alive,
     current: person.session,
     deviceOf,
     places,

@@ -469,3 +469,25 @@ test("the account page shows what applications were given, and withdraws it with
   assert.match(after, /You withdrew what an application was allowed/);
   assert.equal((await ask(browser, shop)).status, 200, "and it is asked about again");
 });
+
+test("an issuer with a path: every way there and back is below it", async () => {
+  const own = await startTestServer({ settings: { issuer: "http://127.0.0.1:3000/auth" } });
+  try {
+    await own.addUser("alice");
+    const shop = await addClient(own);
+    const browser = testBrowser(own);
+    const first = await browser.open(`/auth${authorizePath(requestOf(shop, challenge))}`);
+    const [path = ""] = (first.headers.get("location") ?? "").split("?");
+    assert.equal(path, "/auth/sign-in");
+    const form = await browser.follow(first);
+    const back = await browser.submit(form, "/auth/sign-in", { username: "alice", password: PASSWORD });
+    assert.match(back.headers.get("location") ?? "", /^\/auth\/oauth\/authorize\?/);
+    const page = await browser.follow(back);
+    const fields = { ...formOf(page, `/auth${DECIDE}`), decision: "allow" };
+    const { code, iss } = answerOf(await browser.post(`/auth${DECIDE}`, fields), CALLBACK);
+    own.secrets.add(code ?? "");
+    assert.equal(iss, "http://127.0.0.1:3000/auth");
+  } finally {
+    await own.close();
+  }
+});

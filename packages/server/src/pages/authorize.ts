@@ -195,5 +195,8 @@ function troublePage(view: View, code: Extract<Step, { step: "trouble" }>["troub
 <p>${text}</p>
 <p class="actions"><a class="button quiet" href="${view.url("/")}">${texts.problemHome}</a></p>
 </div>`;
-  return { status: code === "too_many" ? 429 : 400, html: view.page({ title, body, isError: true }) };
+  const page = view.page({ title, body, isError: true });
+  return code === "too_many"
+    ? { status: 429, html: page, headers: { "Retry-After": "60" } }
+    : { status: 400, html: page };
 }

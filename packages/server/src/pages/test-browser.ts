@@ -118,7 +118,7 @@ export function assertLacks(text: string, pattern: RegExp): void {
 /** What is so of every page: its headers, and that nothing in it runs, loads or came out half made. */
 export function assertPage({ status, headers, text }: Reply, path = ""): void {
   // The authorization endpoint alone leads to addresses of others.
-  const isOauth = path.startsWith("/oauth/authorize");
+  const isOauth = /^(\/auth)?\/oauth\/authorize/.test(path);
   const sent = headers.get("content-security-policy") ?? "";
   const policy = isOauth ? sent.replace(POLICY_ELSEWHERE, "; form-action 'self';") : sent;
   assert.ok(policy === POLICY || policy === POLICY_WITH_SCRIPT, `the policy is ${policy}`);

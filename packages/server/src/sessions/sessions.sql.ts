@@ -1,4 +1,4 @@
-import sql, { type Sql } from "sql-template-tag";
+import sql, { join, type Sql } from "sql-template-tag";
 import { type Id, idToBytes } from "../primitives/id.ts";
 
 export interface SessionRow {
@@ -59,6 +59,8 @@ export function selectSession(id: Id): Sql {
 
 export interface SessionFilter {
   userId?: Id | undefined;
+  /** Default: all. */
+  kinds?: readonly string[] | undefined;
   /** Only sessions that are not over: not revoked, not at their absolute end, used since then. */
   alive?:
     | { readonly at: number; readonly usedSince: Readonly<Record<"app" | "browser", number>> }
@@ -68,7 +70,8 @@ export interface SessionFilter {
 }
 
 /** The newest first. */
-export function selectSessions({ userId, alive, before, rows }: SessionFilter): Sql {
+export function selectSessions({ userId, kinds, alive, before, rows }: SessionFilter): Sql {
+  const ofKind = kinds === undefined ? sql`1 = 1` : sql`kind IN (${join(kinds)})`;
   const ofUser = userId === undefined ? sql`1 = 1` : sql`user_id = ${idToBytes(userId)}`;
   const living =
     alive === undefined
@@ -78,7 +81,7 @@ export function selectSessions({ userId, alive, before, rows }: SessionFilter): 
             ELSE CAST(${alive.usedSince.app} AS BIGINT) END`;
   const older = before === undefined ? sql`1 = 1` : sql`id < ${idToBytes(before)}`;
   return sql`
-    SELECT ${columns} FROM sessions WHERE ${ofUser} AND ${living} AND ${older} ORDER BY id DESC LIMIT ${rows}`;
+    SELECT ${columns} FROM sessions WHERE ${ofUser} AND ${ofKind} AND ${living} AND ${older} ORDER BY id DESC LIMIT ${rows}`;
 }
 
 /**
