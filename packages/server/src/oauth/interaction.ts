@@ -123,7 +123,8 @@ export function createInteraction(dependencies: Dependencies) {
     const byConsent = hasAgreed || !client.metadata.keyturn_trusted;
     const { code, statement } = codes.issue(request, { session, byConsent });
     const outcome = await database.transaction(async (tx) => {
-      if (kept !== undefined && !(await keptRequests.spendIn(tx, kept.digest))) return "request_unknown";
+      if (kept !== undefined && !(await keptRequests.spendIn(tx, kept.digest, session.id)))
+        return "request_unknown";
       if (hasAgreed)
         await consents.grantIn(tx, { userId: user.id, clientId: client.id, ip }, accessOf(request));
       return (await tx.run(statement)) === 1 ? "granted" : "signed_out";
@@ -153,7 +154,7 @@ export function createInteraction(dependencies: Dependencies) {
       ["client_id", waiting.clientId],
       ["request_uri", waiting.requestUri],
     ] as const;
-    const loaded = await load(pairs);
+    const loaded = await load(pairs, person.session.id);
     const { checked, kept } = loaded;
     if (checked.outcome !== "good" || kept === undefined || kept.isPushed) return undefined;
     const { request } = checked;
@@ -186,7 +187,7 @@ export function createInteraction(dependencies: Dependencies) {
 
   /** A request for authorization, as it came or by its reference. */
   async function open(pairs: Pairs, coming: Coming): Promise<Step> {
-    const loaded = await load(pairs);
+    const loaded = await load(pairs, coming.person?.session.id);
     const { checked, kept } = loaded;
     switch (checked.outcome) {
       case "trouble":

@@ -9,6 +9,7 @@ import {
   deleteRequestsBefore,
   insertRequest,
   type KeptRow,
+  type RequestUse,
   selectRequest,
   spendRequest,
   updateContinued,
@@ -56,7 +57,12 @@ export function createKeptRequests({ database, clock }: { database: Database; cl
     return { uri, statement: insertRequest(row) };
   }
 
-  const spend = (digest: Buffer): Sql => spendRequest(digest, clock.now());
+  function useBy(digest: Buffer, sessionId: Id | undefined): RequestUse {
+    const now = clock.now();
+    return { digest, now, sessionId, repeatableSince: now - limits.decisionRepeatSeconds * 1000 };
+  }
+
+  const spend = (digest: Buffer, sessionId?: Id): Sql => spendRequest(useBy(digest, sessionId));
 
   return {
     /** RFC 9126 §2.2: what the client has sent, until its person comes. */
@@ -85,12 +91,12 @@ export function createKeptRequests({ database, clock }: { database: Database; cl
       });
     },
 
-    /** The request of a client that is held under this reference and was not used. */
-    async find(uri: string, clientId: string): Promise<KeptRequest | undefined> {
+    /** The request of a client that is held under this reference and was not used, or just now by this session. */
+    async find(uri: string, clientId: string, sessionId?: Id): Promise<KeptRequest | undefined> {
       const reference = REFERENCE.exec(uri)?.[1];
       if (reference === undefined) return undefined;
       const digest = sha256(reference);
-      const row = await database.one<KeptRow>(selectRequest(digest, clock.now()));
+      const row = await database.one<KeptRow>(selectRequest(useBy(digest, sessionId)));
       // RFC 9126 §2.2: "MUST be bound to the client that posted the authorization request".
       if (row === undefined || row.client_id !== clientId) return undefined;
       const isPushed = row.pushed === 1;
@@ -105,11 +111,12 @@ export function createKeptRequests({ database, clock }: { database: Database; cl
       };
     },
 
-    /** Uses it up, once; in the transaction of what it is used for. */
-    async spendIn(tx: Transaction, digest: Buffer): Promise<boolean> {
-      return (await tx.run(spend(digest))) === 1;
+    /** Uses it up, for a session; in the transaction of what it is used for. */
+    async spendIn(tx: Transaction, digest: Buffer, sessionId: Id): Promise<boolean> {
+      return (await tx.run(spend(digest, sessionId))) === 1;
     },
 
+    /** For good. */
     async spend(digest: Buffer): Promise<boolean> {
       const [spent] = await database.batch([spend(digest)]);
       return spent?.changes === 1;

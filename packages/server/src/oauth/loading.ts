@@ -1,5 +1,6 @@
 import type { Client } from "../clients/client.ts";
 import { type Pairs, parametersOf } from "../http/parameters.ts";
+import type { Id } from "../primitives/id.ts";
 import { authorizationParameters } from "./authorization-metadata.ts";
 import { refuse } from "./authorization-parameters.ts";
 import type { AuthorizationRequests, Checked, RequestTrouble, ToCheck } from "./authorization-request.ts";
@@ -22,7 +23,7 @@ interface Dependencies {
 
 /** What a browser brings: a request in its address, or the reference to one. */
 export function createLoading({ requests, kept: keptRequests, requestObjects }: Dependencies) {
-  return async function load(pairs: Pairs): Promise<Loaded> {
+  return async function load(pairs: Pairs, sessionId?: Id): Promise<Loaded> {
     const given = toCheck(pairs);
     const uri = given.parameters.get("request_uri");
     const clientId = given.parameters.get("client_id");
@@ -30,7 +31,7 @@ export function createLoading({ requests, kept: keptRequests, requestObjects }: 
     const client = isOne ? await requests.findClient(clientId) : undefined;
     if (client === undefined) return { checked: trouble("unknown_client"), kept: undefined, pairs };
     if (uri === undefined) return direct(client, pairs, given);
-    const kept = await keptRequests.find(uri, client.id);
+    const kept = await keptRequests.find(uri, client.id, sessionId);
     if (kept === undefined) return { checked: trouble("request_unknown"), kept, pairs };
     // RFC 9101 §6.3: "MUST only use the parameters in the Request Object, even if the same parameter is provided in the
     // query parameter". The same of what was pushed: what stands beside the reference counts for nothing.

@@ -38,6 +38,8 @@ CREATE TABLE authorization_requests (
   created_at BIGINT NOT NULL,
   expires_at BIGINT NOT NULL,
   used_at BIGINT,
+  -- The browser's session that has used it, and may do so once more in a moment: people click twice.
+  used_by BYTEA,
   -- The browser's session that its user chose to go on with.
   continued_by BYTEA
 );
