@@ -334,6 +334,8 @@ test("a browser that comes from a page of ours is led on by a page, for form-act
   for (const site of ["cross-site", "none", "same-site"]) {
     codeIn(await browser.open(path, { "sec-fetch-site": site }));
   }
+  // An application on this very origin that looks in a frame who is there.
+  codeIn(await browser.open(path, { "sec-fetch-site": "same-origin", "sec-fetch-dest": "iframe" }));
 });
 
 test("OAuth 2.0 Form Post Response Mode: the answer comes as a form that a button sends, and this page alone may send one elsewhere", async () => {

@@ -170,7 +170,7 @@ async function canStepUp(person: Person | undefined, { users, factors }: Parts):
 function leave(view: View, answer: AuthorizationAnswer, request: PageRequest): PageAnswer {
   switch (answer.mode) {
     case "query":
-      return request.header("sec-fetch-site") === "same-origin"
+      return comesFromOurPage(request)
         ? { status: 200, html: onwardPage(view, answer) }
         : { leavesFor: answer.location };
     case "form_post": {
@@ -182,6 +182,12 @@ function leave(view: View, answer: AuthorizationAnswer, request: PageRequest): P
     default:
       return unreachable(answer.mode);
   }
+}
+
+/** In a frame no page of ours is shown, and no form of ours was sent: an application looks who is there (prompt=none). */
+function comesFromOurPage(request: PageRequest): boolean {
+  const isDocument = (request.header("sec-fetch-dest") ?? "document") === "document";
+  return isDocument && request.header("sec-fetch-site") === "same-origin";
 }
 
 const formPolicy = (scheme: string) =>
