@@ -29,8 +29,13 @@ async function signIn(page: Page, username: string): Promise<void> {
  */
 async function openSite(t: TestContext) {
   let shown = "";
+  let answered: string | undefined;
   const listening = createServer((request, response) => {
     const { pathname, search } = new URL(request.url ?? "", "http://site.invalid");
+    if (pathname === "/callback" && answered !== undefined) {
+      response.writeHead(200, { "content-type": "text/html" }).end(answered);
+      return;
+    }
     if (pathname === "/callback" && request.method === "GET" && !search.includes("error=")) {
       response.writeHead(303, { location: `${otherUrl}/in${search}` }).end();
       return;
@@ -50,6 +55,10 @@ async function openSite(t: TestContext) {
     otherUrl,
     show(text: string): void {
       shown = text;
+    },
+    /** What the callback answers with, in place of leading on. */
+    answer(text: string): void {
+      answered = text;
     },
   };
 }
@@ -177,6 +186,29 @@ test("without scripts: by a form from the application, with the choice of an acc
   await page.goto(shop.address({ prompt: "consent" }));
   await press(page, "Do not allow");
   await page.waitForURL(/error=access_denied/);
+});
+
+test("an application that opens a window for it finds the window again, and the answer in it", async (t) => {
+  const shop = await openWith(t);
+  const visit = await browser.visit(t, { expected: [networkErrors] });
+  const page = await visit.context.newPage();
+  const callback = shop.site.url;
+  await visit.context.route(`${callback}/`, (route) =>
+    route.fulfill({
+      contentType: "text/html",
+      body: `<button onclick="w = window.open('${shop.address({ prompt: "login" })}'); setInterval(() => { if (w.closed) document.title = 'lost' }, 5)">Open</button>
+<script>addEventListener("message", (event) => { document.querySelector("button").textContent = event.data })</script>`,
+    }),
+  );
+  shop.site.answer(`<script>opener.postMessage(location.search, "${callback}")</script>`);
+  await page.goto(`${callback}/`);
+  const [popup] = await Promise.all([visit.context.waitForEvent("page"), press(page, "Open")]);
+  await signIn(popup, "alice");
+  await press(popup, "Allow");
+  const answer = page.getByText("?code=");
+  await answer.waitFor();
+  shop.server.secrets.add(new URLSearchParams((await answer.textContent()) ?? "").get("code") ?? "");
+  assert.notEqual(await page.title(), "lost");
 });
 
 test("a page of another site cannot have the question in a frame, nor answer it", async (t) => {

@@ -47,6 +47,12 @@ const POLICY =
   "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 /** Where passkeys are used: one file of ours may run, and ask us for a challenge. Nothing inline. */
 const POLICY_WITH_SCRIPT = `${POLICY}; script-src 'self'; connect-src 'self'`;
+/**
+ * Pages on the way to an application, which may have opened them in a window of its own (a popup) and waits for it. With
+ * Cross-Origin-Opener-Policy it would lose the window at the first page, and its callback the way back: HTML Standard
+ * §7.1.3. What a window tells whoever opened it is that it was closed, or went on.
+ */
+const IN_WINDOWS_OF_OTHERS = /^\/(oauth\/authorize|sign-in|sign-up|step-up)(\/|$)/;
 const KEPT_FOR_EVER = "public, max-age=31536000, immutable";
 
 /** The pipeline of every page, beside that of the endpoints: where from, who, form, token, handler, answer. */
@@ -89,6 +95,7 @@ export function createPageRoutes(dependencies: Dependencies) {
     const started = performance.now();
     const vary: Record<string, string> = {
       ...(page.besideEndpoint === true && { Vary: "Accept" }),
+      ...(IN_WINDOWS_OF_OTHERS.test(page.path) && { "Cross-Origin-Opener-Policy": "unsafe-none" }),
       ...(page.hasScript === true && { "Content-Security-Policy": POLICY_WITH_SCRIPT }),
     };
     let response: Response;
