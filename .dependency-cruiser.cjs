@@ -117,7 +117,8 @@ module.exports = {
       tokens: ["keys", "audit"],
       keys: ["audit"],
       clients: ["audit"],
-      consents: ["audit"],
+      // Who withdraws what was agreed to ends what the client holds by it, in one transaction.
+      consents: ["sessions", "audit"],
       roles: ["sessions", "audit"],
       "rate-limits": ["audit"],
     }),

@@ -32,6 +32,8 @@ interface Parts {
   readonly fetchDocument: FetchDocument;
 }
 
+export type ClientAccess = ReturnType<typeof openClients>;
+
 /** The part of the composition root that makes who a client is, and how it proves that. */
 export function openClients(parts: Parts) {
   const { settings, database, clock, log, rateLimits, clients, clientRecords: records } = parts;

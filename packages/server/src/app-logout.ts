@@ -1,4 +1,4 @@
-import type { Clients } from "./clients/clients.ts";
+import type { ClientAccess } from "./app-clients.ts";
 import type { ResolvedSettings } from "./config.ts";
 import { createOutgoing } from "./http/outgoing.ts";
 import type { SigningKeys } from "./keys/signing-keys.ts";
@@ -14,14 +14,13 @@ interface Parts {
   readonly database: Database;
   readonly signingKeys: SigningKeys;
   readonly sessions: Sessions;
-  readonly clients: Pick<Clients, "find">;
+  readonly findClient: ClientAccess["findClient"];
   readonly subjects: Subjects;
 }
 
 /** The part of the composition root that signs people out of applications, and at their request. */
 export function openLogout(parts: Parts) {
-  const { settings, database, clients, subjects, sessions, signingKeys } = parts;
-  const findClient = clients.find;
+  const { settings, database, findClient, subjects, sessions, signingKeys } = parts;
   const idTokenHints = createIdTokenHints({ signingKeys, issuer: settings.issuer });
   return {
     idTokenHints,

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { openClients } from "./app-clients.ts";
 import { openLogout } from "./app-logout.ts";
 import { openMail } from "./app-mail.ts";
 import { openPeople } from "./app-people.ts";
@@ -181,7 +182,18 @@ function roomsOn({ settings, log, database, secrets }: Ground, { hooks, print, h
     providers: foreign.providers,
   });
   mailDoor.wake = mail.wake;
-  const logout = openLogout({ settings, database, signingKeys, sessions, clients, subjects });
+  const clientAccess = openClients({
+    settings,
+    database,
+    clock,
+    log,
+    rateLimits,
+    clients,
+    clientRecords,
+    fetchDocument,
+  });
+  const { findClient } = clientAccess;
+  const logout = openLogout({ settings, database, signingKeys, sessions, findClient, subjects });
   let closing: Promise<void> | undefined;
 
   async function close(): Promise<void> {
@@ -214,8 +226,7 @@ function roomsOn({ settings, log, database, secrets }: Ground, { hooks, print, h
     ...people,
     clients,
     clientRecords,
-    /** What a client's metadata points to: keys, sectors. */
-    fetchDocument,
+    clientAccess,
     ...foreign,
     ...logout,
     subjects,

@@ -154,7 +154,7 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
     ...serviceEndpoints({ ...parts, version, openApi, isStopping: () => isStopping }),
   ];
   const traffic = createTraffic();
-  const { pages, routes } = openPages({ ...parts, traffic });
+  const { pages, routes } = openPages({ ...parts, ...oauth, traffic });
   const router = createRouter({ endpoints, pages: routes, authentication, settings, metrics, log, traffic });
   const jobs = startJobs(
     [
@@ -165,6 +165,7 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
       { name: "logout-deliveries-past", everySeconds: 600, run: () => rooms.backChannelLogout.deletePast() },
       ...rooms.mail.jobs,
       { name: "forgotten-clients", ...oauth.forgetting },
+      { name: "authorization-requests", everySeconds: 600, run: oauth.deletePast },
       deleteExpiredJob({ ...rooms, clock, auditDays: settings.auditDays }),
     ],
     log,
@@ -181,6 +182,7 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
   return {
     endpoints,
     pages,
+    oauth,
     router,
     guard,
     localGuard,

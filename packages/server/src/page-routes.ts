@@ -14,6 +14,7 @@ import {
   type PersonRequest,
   pageProblems,
 } from "./http/page.ts";
+import { parsePairs, readPairs } from "./http/parameters.ts";
 import type { Traffic } from "./http/traffic.ts";
 import type { Log } from "./observability/log.ts";
 import type { Metrics } from "./observability/metrics.ts";
@@ -46,6 +47,12 @@ const POLICY =
   "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 /** Where passkeys are used: one file of ours may run, and ask us for a challenge. Nothing inline. */
 const POLICY_WITH_SCRIPT = `${POLICY}; script-src 'self'; connect-src 'self'`;
+/**
+ * Pages on the way to an application, which may have opened them in a window of its own (a popup) and waits for it. With
+ * Cross-Origin-Opener-Policy it would lose the window at the first page, and its callback the way back: HTML Standard
+ * §7.1.3. What a window tells whoever opened it is that it was closed, or went on.
+ */
+const IN_WINDOWS_OF_OTHERS = /^\/(oauth\/authorize|sign-in|sign-up|step-up)(\/|$)/;
 const KEPT_FOR_EVER = "public, max-age=31536000, immutable";
 
 /** The pipeline of every page, beside that of the endpoints: where from, who, form, token, handler, answer. */
@@ -68,8 +75,8 @@ export function createPageRoutes(dependencies: Dependencies) {
   ): Response {
     const sent = new Headers({ ...headers, ...extra });
     for (const cookie of answer.cookies ?? []) sent.append("Set-Cookie", cookie);
-    if ("location" in answer) {
-      sent.set("Location", answer.location);
+    if ("location" in answer || "leavesFor" in answer) {
+      sent.set("Location", "location" in answer ? answer.location : answer.leavesFor);
       return new Response(null, { status: 303, headers: sent });
     }
     sent.set("Content-Type", "text/html; charset=utf-8");
@@ -88,6 +95,7 @@ export function createPageRoutes(dependencies: Dependencies) {
     const started = performance.now();
     const vary: Record<string, string> = {
       ...(page.besideEndpoint === true && { Vary: "Accept" }),
+      ...(IN_WINDOWS_OF_OTHERS.test(page.path) && { "Cross-Origin-Opener-Policy": "unsafe-none" }),
       ...(page.hasScript === true && { "Content-Security-Policy": POLICY_WITH_SCRIPT }),
     };
     let response: Response;
@@ -159,7 +167,8 @@ async function handle({ context, page, dependencies }: Serving): Promise<PageAns
   let fields: ReadonlyMap<string, string> = new Map();
   const request = {
     path: page.path.includes(":") ? (req.param() as Record<string, string>) : {},
-    query: singleQuery(req.queries()),
+    query: page.isOauth === true ? {} : singleQuery(req.queries()),
+    pairs: await oauthPairs(page, req.raw),
     field: (name: string) => fields.get(name) ?? "",
     header,
     ip,
@@ -171,12 +180,20 @@ async function handle({ context, page, dependencies }: Serving): Promise<PageAns
   if (page.access === "person" && found.person === undefined) {
     return withCookies(also, { location: page.strangersGoTo(request) });
   }
-  if (isPost) fields = await readForm(req.raw);
+  if (isPost && page.isOauth !== true) fields = await readForm(req.raw);
   const isGood = !isPost || isFromElsewhere || owner.isGood(request.field("form_token"));
   return withCookies(
     also,
     isGood ? await page.handle(request as PersonRequest) : await formAgain(page, request),
   );
+}
+
+/** RFC 6749 §3.1: the query of GET, the form of POST. */
+async function oauthPairs(page: Page, request: Request) {
+  if (page.isOauth !== true) return [];
+  if (page.method === "POST") return readPairs(request);
+  const query = request.url.indexOf("?");
+  return query < 0 ? [] : parsePairs(request.url.slice(query + 1));
 }
 
 /** RFC 6265 §4.1.1: no two of one name. What the page says of a cookie stands for what the pipeline says. */

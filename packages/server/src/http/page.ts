@@ -1,5 +1,6 @@
 import type { Session } from "../sessions/session.ts";
 import type { User } from "../users/user.ts";
+import type { Pairs } from "./parameters.ts";
 
 /** Who a browser is signed in as. */
 export interface Person {
@@ -13,6 +14,8 @@ export interface PageRequest {
   readonly path: Readonly<Record<string, string>>;
   /** Query parameters; a repeated one has been refused. */
   readonly query: Readonly<Record<string, string>>;
+  /** What an OAuth request brought, in its query or its form, for a page whose row has `isOauth`; else empty. */
+  readonly pairs: Pairs;
   /** A field of the form, empty when it was not sent; a repeated one has been refused. */
   field(name: string): string;
   header(name: string): string | undefined;
@@ -50,7 +53,7 @@ interface WithCookies {
 export type PageAnswer = WithCookies &
   (
     | {
-        readonly status: 200 | 401 | 403 | 409 | 422 | 429 | 503;
+        readonly status: 200 | 400 | 401 | 403 | 409 | 422 | 429 | 503;
         readonly html: string;
         readonly headers?: Readonly<Record<string, string>>;
       }
@@ -59,6 +62,8 @@ export type PageAnswer = WithCookies &
      * its own, in the answer to a GET: after a form browsers hold `form-action` against it.
      */
     | { readonly location: string }
+    /** 303: an address of a client, which was proven to be its own. */
+    | { readonly leavesFor: string }
     | { readonly problem: PageProblem }
   );
 
@@ -86,6 +91,8 @@ interface PageBase {
    * nothing but lead on to a page that looks at what it brought.
    */
   readonly fromElsewhere?: boolean;
+  /** Its query or form is read as OAuth has it: a repeated parameter is for the page to judge. */
+  readonly isOauth?: boolean;
   /** Answers only who asks for HTML; an endpoint at the same address answers the others. */
   readonly besideEndpoint?: boolean;
 }

@@ -17,34 +17,47 @@ export interface Parameters {
   readonly names: readonly string[];
 }
 
+/** Names and values in the order in which they came. */
+export type Pairs = readonly (readonly [name: string, value: string])[];
+
 /** @throws Refusal unsupported_media_type, body_too_large, invalid_request */
 export async function readParameters(request: Request): Promise<Parameters> {
+  return parametersOf(await readPairs(request));
+}
+
+/** @throws Refusal unsupported_media_type, body_too_large, invalid_request */
+export async function readPairs(request: Request): Promise<Pairs> {
   const { headers } = request;
   const isEmpty = headers.get("content-type") === null && (headers.get("content-length") ?? "0") === "0";
-  if (isEmpty && request.body === null) return parametersOf([]);
+  if (isEmpty && request.body === null) return [];
   if (!FORM_TYPE.test(headers.get("content-type") ?? "")) throw wrongType();
   // A small body may unpack to a huge one.
   if ((headers.get("content-encoding") ?? "identity").toLowerCase() !== "identity") throw wrongType();
-  return parseParameters(decodeUtf8(await readBytes(request)) ?? refuse("is not UTF-8"));
+  return parsePairs(decodeUtf8(await readBytes(request)) ?? refuse("is not UTF-8"));
 }
 
 /** A query, or a body of that form. Stricter than URLSearchParams, which puts a replacement character for bad bytes. */
-export function parseParameters(text: string): Parameters {
-  if (text === "") return parametersOf([]);
+export function parsePairs(text: string): Pairs {
+  if (text === "") return [];
   const pairs = text.split("&", limits.formFieldsMax + 1);
   if (pairs.length > limits.formFieldsMax) refuse("has too many parameters");
-  return parametersOf(
-    pairs.map((pair) => {
-      const equals = pair.indexOf("=");
-      return equals < 0
-        ? [decoded(pair), ""]
-        : [decoded(pair.slice(0, equals)), decoded(pair.slice(equals + 1))];
-    }),
-  );
+  return pairs.map((pair) => {
+    const equals = pair.indexOf("=");
+    return equals < 0
+      ? [decoded(pair), ""]
+      : [decoded(pair.slice(0, equals)), decoded(pair.slice(equals + 1))];
+  });
 }
 
-/** @throws Refusal invalid_request for one that is repeated or too long */
-export function parametersOf(pairs: readonly (readonly [name: string, value: string])[]): Parameters {
+/**
+ * @param onRepeated told of a parameter that is repeated, of which the first value stays: for a caller that has
+ *   somebody else to tell it to
+ * @throws Refusal invalid_request for one that is repeated or too long
+ */
+export function parametersOf(
+  pairs: Pairs,
+  onRepeated: (name: string) => void = () => refuse("repeats a parameter"),
+): Parameters {
   const values = new Map<string, string[]>();
   for (const [name, value] of pairs) {
     if (value === "" || name === "") continue;
@@ -52,7 +65,7 @@ export function parametersOf(pairs: readonly (readonly [name: string, value: str
     const before = values.get(name);
     if (before === undefined) values.set(name, [value]);
     else if (REPEATABLE.has(name) && before.length < limits.resourcesPerRequestMax) before.push(value);
-    else refuse("repeats a parameter");
+    else onRepeated(name);
   }
   return {
     get: (name) => values.get(name)?.[0],

@@ -18,6 +18,12 @@ export interface SigningKeys {
    * @throws WrongSetting when no master secret opens a current key
    */
   start(): Promise<void>;
+  /**
+   * Makes sure that `current(algorithm)` has a key: opens the one that another node has made, or makes it. Nothing is
+   * awaited but memory when it is there. Called before the first token of a client that chose the algorithm, so that
+   * no start pays for keys that nobody asks for.
+   */
+  ensure(algorithm: SigningAlgorithm): Promise<void>;
   /** The key that signs now. In memory; another one after a rotation. */
   current(algorithm: SigningAlgorithm): SigningKey;
   /** The public keys that verifiers need: next, current and retiring ones. In memory. */
@@ -90,6 +96,14 @@ export function createSigningKeys(parts: SigningKeysParts): SigningKeys {
     await rotation.resealAll(rows);
   }
 
+  async function ensure(algorithm: SigningAlgorithm): Promise<void> {
+    if (open?.current.has(algorithm)) return;
+    const rows = await reload();
+    if (open?.current.has(algorithm)) return;
+    await rotation.addMissing(algorithm, rows);
+    requireSecretOf(await reload());
+  }
+
   function requireSecretOf(rows: readonly KeyRow[]): void {
     const closed = rows.find((row) => row.state === "current" && !openPrivateKey(row, secrets));
     if (closed) throw new WrongSetting(cannotOpen(closed));
@@ -128,6 +142,9 @@ export function createSigningKeys(parts: SigningKeysParts): SigningKeys {
 
   return {
     start: () => inTurn(start),
+    async ensure(algorithm) {
+      if (!open?.current.has(algorithm)) await inTurn(() => ensure(algorithm));
+    },
     current(algorithm) {
       const key = open?.current.get(algorithm);
       assert(key, `no ${algorithm} key is open: start() was not awaited, or the algorithm is not in use`);

@@ -41,7 +41,7 @@ type Send = (
 interface Dependencies {
   readonly database: Database;
   readonly clock: Clock;
-  readonly signingKeys: Pick<SigningKeys, "current">;
+  readonly signingKeys: Pick<SigningKeys, "current" | "ensure">;
   readonly subjects: Subjects;
   readonly findClient: (id: string) => Promise<Client | undefined>;
   readonly send: Send;
@@ -82,6 +82,7 @@ export function createBackChannelLogout(dependencies: Dependencies) {
 
   /** @returns what is wrong, undefined when the client has taken it */
   async function tell(client: Client, uri: string, row: DeliveryRow): Promise<string | undefined> {
+    await signingKeys.ensure(client.metadata.id_token_signed_response_alg);
     const body = new URLSearchParams({ logout_token: tokenFor(client, row) }).toString();
     const headers = { "content-type": "application/x-www-form-urlencoded", accept: "application/json" };
     try {

@@ -1,4 +1,5 @@
 import type { Client } from "../clients/client.ts";
+import type { SigningKeys } from "../keys/signing-keys.ts";
 import type { Clock } from "../primitives/clock.ts";
 import { acrOf } from "../sessions/acr.ts";
 import type { TurnedSession } from "../sessions/turn-group.ts";
@@ -43,14 +44,20 @@ export type Issuing = ReturnType<typeof createIssuing>;
 interface Dependencies {
   readonly accessTokens: AccessTokens;
   readonly idTokens: IdTokens;
+  readonly signingKeys: Pick<SigningKeys, "ensure">;
   readonly subjects: Subjects;
   readonly settings: { readonly audience: string };
   readonly clock: Clock;
 }
 
 /** The tokens of every grant: one place that says what is in them. */
-export function createIssuing({ accessTokens, idTokens, subjects, settings }: Dependencies) {
+export function createIssuing(dependencies: Dependencies) {
+  const { accessTokens, idTokens, signingKeys, subjects, settings } = dependencies;
   return {
+    /** Before anything is used up: the key for the client's ID tokens is made when the first client needs it. */
+    prepare: ({ metadata }: Pick<Client, "metadata">): Promise<void> =>
+      signingKeys.ensure(metadata.id_token_signed_response_alg),
+
     issue(issue: Issue): TokenReply {
       const { client, session, resources, scope, keyThumbprint, refreshToken, user, nonce } = issue;
       const subject = subjects.of(client, session.userId);

@@ -6,8 +6,10 @@ import {
 } from "../config-clients.ts";
 import type { Answer, Endpoint } from "../http/endpoint.ts";
 import { acrValues } from "../sessions/acr.ts";
+import { authorizationMetadata } from "./authorization-metadata.ts";
 import type { Grant } from "./grants/grant.ts";
 import { registrationMetadata } from "./register.ts";
+import type { RequestObjects } from "./request-objects.ts";
 import type { Resources } from "./resources.ts";
 import { standardScopes } from "./scopes.ts";
 
@@ -15,10 +17,16 @@ interface Dependencies {
   readonly settings: ResolvedSettings;
   readonly resources: Resources;
   readonly grants: readonly Grant[];
+  readonly requestObjects: Pick<RequestObjects, "isSupported">;
 }
 
 /** OpenID Connect Discovery 1.0 §3 and RFC 8414 §2: what a client needs to know, of the endpoints that exist. */
-export function discoveryEndpoints({ settings, resources, grants }: Dependencies): Endpoint[] {
+export function discoveryEndpoints({
+  settings,
+  resources,
+  grants,
+  requestObjects,
+}: Dependencies): Endpoint[] {
   const { issuer } = settings;
   const fixed = {
     issuer,
@@ -27,7 +35,7 @@ export function discoveryEndpoints({ settings, resources, grants }: Dependencies
     backchannel_logout_supported: true,
     backchannel_logout_session_supported: true,
     jwks_uri: `${issuer}/.well-known/jwks.json`,
-    response_types_supported: [],
+    ...authorizationMetadata(issuer, requestObjects),
     grant_types_supported: grants.map(({ type }) => type),
     subject_types_supported: ["public", "pairwise"],
     token_endpoint_auth_methods_supported: clientAuthenticationMethods,

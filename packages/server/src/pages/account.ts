@@ -7,6 +7,7 @@ import type { Sessions } from "../sessions/sessions.ts";
 import type { Mailing } from "../users/mailing/mailing.ts";
 import type { User } from "../users/user.ts";
 import { addressSection } from "./address.ts";
+import { applicationsSection } from "./applications.ts";
 import { type ConnectedParts, connectedSection } from "./connected.ts";
 import { deviceList } from "./device-list.ts";
 import { deviceNames } from "./device-names.ts";
@@ -25,6 +26,7 @@ interface Parts extends Pick<ConnectedParts, "identities" | "providers" | "users
   readonly browserSessions: Pick<BrowserSessions, "clearCookie">;
   readonly placesOf: ReturnType<typeof createPlaces>;
   readonly clock: Clock;
+  readonly applications: Parameters<typeof applicationsSection>[1]["applications"];
 }
 
 /** GET /account, and what its buttons do. */
@@ -88,7 +90,8 @@ async function accountPage(request: PersonRequest, parts: Parts): Promise<string
   const userId = person.user.id;
   const words = texts.account;
   const [alive, newest, events, deviceOf] = await Promise.all([
-    parts.sessions.list({ userId, alive: true }),
+    // What applications hold stands beside: they are no devices.
+    parts.sessions.list({ userId, kinds: ["app", "browser"], alive: true }),
     // Of sessions that are over only their names are wanted, for the events.
     parts.sessions.list({ userId }),
     parts.audit.list({ userId }),
@@ -123,6 +126,7 @@ ${addressSection(request, parts)}
 <section aria-labelledby="password"><h2 id="password">${words.password}</h2><p class="about">${words.passwordAbout}</p>
 <p><a class="button quiet" href="${view.url("/account/password")}">${words.changePassword}</a></p></section>
 ${await connectedSection(request, { ...parts, time })}
+${await applicationsSection(request, { ...parts, time })}
 <section aria-labelledby="factors"><h2 id="factors">${texts.factors.account.title}</h2><p class="about">${texts.factors.account.about}</p>
 <p><a class="button quiet" href="${view.url("/account/factors")}">${texts.factors.account.open}</a></p></section>
 <section aria-labelledby="events"><h2 id="events">${words.events}</h2><p class="about">${words.eventsAbout}</p>

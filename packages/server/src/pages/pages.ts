@@ -2,7 +2,9 @@ import type { Asset, Page, PageProblem } from "../http/page.ts";
 import type { Log } from "../observability/log.ts";
 import { accountPages } from "./account.ts";
 import { addressPages } from "./address.ts";
+import { applicationPages } from "./applications.ts";
 import { loadAssets } from "./assets.ts";
+import { authorizePages } from "./authorize.ts";
 import { confirmAddressPages } from "./confirm-address.ts";
 import { connectedPages } from "./connected.ts";
 import { factorPages } from "./factors.ts";
@@ -44,6 +46,8 @@ type Parts = Needs<typeof accountPages> &
   Needs<typeof signUpPages> &
   Needs<typeof providerPages> &
   Needs<typeof firstPasswordPages> &
+  Needs<typeof authorizePages> &
+  Needs<typeof applicationPages> &
   Needs<typeof connectedPages> &
   Needs<typeof forgottenPages> &
   Needs<typeof mailSignInPages> &
@@ -96,6 +100,8 @@ export function createPages(given: Parts): {
       ...outboxPages(parts),
       ...recoverPages(parts),
       ...returnPages(parts),
+      ...authorizePages(parts),
+      ...applicationPages(parts),
     ],
     assets: [stylesheet, icon, script],
     problemPage: problemPages(view),

@@ -8,6 +8,7 @@ import { factLine, type Html, html } from "./view.ts";
 const weights: Readonly<Partial<Record<AuditEventType, keyof typeof eventIcons>>> = {
   "session.started": "good",
   "session.reuse_detected": "warning",
+  "code.reused": "warning",
   "sign_in.failed": "warning",
   "sign_in.limited": "warning",
   "recovery_code.used": "warning",
@@ -43,6 +44,8 @@ function linesOf(events: readonly StoredAuditEvent[], deviceOf: Telling["deviceO
   const lines: Line[] = [];
   for (const event of events) {
     const { type, actor, sessionId, detail, ip } = event;
+    // What an application is let in to is told when it is agreed to.
+    if (type === "session.started" && detail?.kind === "client") continue;
     const sentence = texts.account.event(type, {
       byOperator: actor === "operator",
       device: sessionId === undefined ? undefined : deviceOf(sessionId),

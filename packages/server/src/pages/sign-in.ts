@@ -2,6 +2,7 @@ import type { BrowserSessions } from "../http/browser-sessions.ts";
 import type { Page, PageAnswer, PageRequest, Person } from "../http/page.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import { unreachable } from "../primitives/assert.ts";
+import { limits } from "../primitives/limits.ts";
 import type { Providers } from "../providers/providers.ts";
 import type { Arrived } from "../users/arrivals.ts";
 import type { Mailing } from "../users/mailing/mailing.ts";
@@ -44,7 +45,7 @@ export function signInPages(parts: SignInParts): Page[] {
     const { person } = request;
     const returnTo = returnPath(request.field("return_to") || request.query.return_to);
     const fields = html`${hidden("return_to", returnTo)}
-${textField({ name: "username", label: words.nameLabel, autocomplete: "username", value: request.field("username"), isFirst: true, problems })}
+${textField({ name: "username", label: words.nameLabel, autocomplete: "username", value: request.field("username") || hintIn(request), isFirst: true, problems })}
 ${textField({ name: "password", label: texts.passwordLabel, type: "password", autocomplete: "current-password" })}
 <button>${words.submit}</button>`;
     const body = html`<div class="card">
@@ -112,6 +113,7 @@ ${parts.settings.registration === "open" && html`<p class="below">${words.newHer
         ...query,
         as: { about: "`someone-else`: the form, although somebody is signed in" },
         problem: { about: "`passkey`: one was not accepted" },
+        login_hint: { about: "What stands in the field for the name" },
       },
       handle(request) {
         const { person, query } = request;
@@ -137,6 +139,9 @@ ${parts.settings.registration === "open" && html`<p class="below">${words.newHer
     },
   ];
 }
+
+/** Who an application thinks is about to sign in (OpenID Connect Core §3.1.2.1, login_hint). */
+const hintIn = ({ query }: PageRequest) => (query.login_hint ?? "").slice(0, limits.loginHintCharactersMax);
 
 /** Why nobody was signed in, for a form to say. */
 export type SignInRefused =

@@ -5,6 +5,7 @@ import type { EndReason } from "../sessions/end.ts";
 import { factorEvents, factorTexts } from "./texts-factors.ts";
 import { logoutTexts } from "./texts-logout.ts";
 import { mailEvents, mailNotices, mailTexts } from "./texts-mail.ts";
+import { oauthEvents, oauthNotices, oauthTexts } from "./texts-oauth.ts";
 import { providerEvents, providerNotices, providerTexts } from "./texts-providers.ts";
 
 /**
@@ -79,6 +80,7 @@ const events: Readonly<Partial<Record<AuditEventType, (facts: EventFacts) => str
   "password.changed": ({ byOperator }) =>
     byOperator ? "The operator of this site changed your password" : "You changed your password",
   ...providerEvents,
+  ...oauthEvents,
   ...mailEvents,
   "sign_in.failed": ({ isByMail }) =>
     isByMail
@@ -143,6 +145,7 @@ const notices = {
   ...factorTexts.notices,
   ...providerNotices,
   ...mailNotices,
+  ...oauthNotices,
 } as const;
 export type NoticeCode = keyof typeof notices;
 
@@ -173,6 +176,7 @@ export const texts = {
   providers: providerTexts,
   logout: logoutTexts,
   mail: mailTexts,
+  oauth: oauthTexts,
   nav: { label: "Account", account: "Your account", signIn: "Sign in", signOut: "Sign out" },
 
   home: {

@@ -160,6 +160,14 @@ export const limits = {
   /** RFC 9126 §2.2: "a relatively short lifetime (e.g., between 5 and 600 seconds)"; one waits for a sign-in meanwhile. */
   pushedRequestSeconds: 60,
   waitingRequestSeconds: 1800,
+  /** For so long a browser may send the same decision again: a button that is clicked twice, a page that is loaded anew. */
+  decisionRepeatSeconds: 10,
+  /** So long after its end a used code is known, so that a second use ends what the first one gave. */
+  usedCodeSeconds: 600,
+  /** An authorization request that comes as a form and is led on to an address. */
+  authorizationQueryCharactersMax: 8000,
+  /** What an authorization request says of who is to sign in. */
+  loginHintCharactersMax: 254,
   deviceCodeSeconds: 900,
   deviceIntervalSeconds: 5,
   /** How far ahead `exp` of a client's assertion may lie: the example of RFC 10070 §4.1 has an hour. */

@@ -49,6 +49,8 @@ export const rateRules = {
   clientDocumentHost: { name: "client-document-host", burst: 30, seconds: 10 },
   /** The same for all hosts together, of clients that are not known yet: each is a row for a day. */
   clientDocumentNew: { name: "client-document-new", burst: 300, seconds: 2 },
+  /** Authorization requests of one address that wait for somebody: each is a row for half an hour. */
+  authorizationRequest: { name: "authorization-request-address", burst: 200, seconds: 2 },
   /** Not a limit on people: how often the audit log repeats that somebody is being limited. */
   limitedAudit: { name: "limited-audit", burst: 1, seconds: 3600 },
 } as const satisfies Record<string, RateRule>;

@@ -12,6 +12,10 @@ export type EndReason =
   | "ended_by_user"
   | "ended_by_operator"
   | "reused"
+  /** The code that started it was used once more: RFC 6749 §4.1.2. */
+  | "code_reused"
+  /** Its user no longer lets the client in. */
+  | "consent_withdrawn"
   /** Its holder has signed in anew, and a new session has taken its place. */
   | "replaced"
   | "password_changed"

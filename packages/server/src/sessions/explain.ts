@@ -72,6 +72,13 @@ function eventMoment(event: StoredAuditEvent): Moment[] {
         },
       ];
     }
+    case "code.reused":
+      return [
+        {
+          at: event.at,
+          text: `The authorization code that started it was used again${from(event.ip)}. Somebody holds a copy, so the session was ended.`,
+        },
+      ];
     case "session.newer_generation_adopted":
       return [{ at: event.at, text: "A refresh token newer than the restored database was adopted." }];
     case "session.proven_again": {
@@ -117,6 +124,10 @@ function endText(reason: EndReason): string {
       return "The operator ended it";
     case "reused":
       return "An old refresh token was used again";
+    case "code_reused":
+      return "The authorization code that started it was used a second time";
+    case "consent_withdrawn":
+      return "The user no longer lets the application in";
     case "replaced":
       return "The same browser signed in anew, and a new session took its place";
     case "password_changed":

@@ -1,4 +1,4 @@
-import sql, { type Sql } from "sql-template-tag";
+import sql, { join, type Sql } from "sql-template-tag";
 import { type Id, idToBytes } from "../primitives/id.ts";
 
 export interface SessionRow {
@@ -59,6 +59,8 @@ export function selectSession(id: Id): Sql {
 
 export interface SessionFilter {
   userId?: Id | undefined;
+  /** Default: all. */
+  kinds?: readonly string[] | undefined;
   /** Only sessions that are not over: not revoked, not at their absolute end, used since then. */
   alive?:
     | { readonly at: number; readonly usedSince: Readonly<Record<"app" | "browser", number>> }
@@ -68,7 +70,8 @@ export interface SessionFilter {
 }
 
 /** The newest first. */
-export function selectSessions({ userId, alive, before, rows }: SessionFilter): Sql {
+export function selectSessions({ userId, kinds, alive, before, rows }: SessionFilter): Sql {
+  const ofKind = kinds === undefined ? sql`1 = 1` : sql`kind IN (${join(kinds)})`;
   const ofUser = userId === undefined ? sql`1 = 1` : sql`user_id = ${idToBytes(userId)}`;
   const living =
     alive === undefined
@@ -78,7 +81,7 @@ export function selectSessions({ userId, alive, before, rows }: SessionFilter): 
             ELSE CAST(${alive.usedSince.app} AS BIGINT) END`;
   const older = before === undefined ? sql`1 = 1` : sql`id < ${idToBytes(before)}`;
   return sql`
-    SELECT ${columns} FROM sessions WHERE ${ofUser} AND ${living} AND ${older} ORDER BY id DESC LIMIT ${rows}`;
+    SELECT ${columns} FROM sessions WHERE ${ofUser} AND ${ofKind} AND ${living} AND ${older} ORDER BY id DESC LIMIT ${rows}`;
 }
 
 /**
@@ -93,6 +96,8 @@ export function updateEnded(ended: { which: Sql; at: number; reason: string; eve
 
 /** A session, with those of the clients that were let in from it. */
 export const whichSession = (id: Id): Sql => sql`id = ${idToBytes(id)} OR parent = ${idToBytes(id)}`;
+/** The same, on a condition. */
+export const whichSessionIf = (id: Id, onlyIf: Sql): Sql => sql`(${whichSession(id)}) AND ${onlyIf}`;
 /** Without them: its holder goes on under a new id. */
 export const whichAlone = (id: Id, onlyIf: Sql = always): Sql => sql`id = ${idToBytes(id)} AND ${onlyIf}`;
 
@@ -105,6 +110,14 @@ export const whichOfUser = (userId: Id, onlyIf: Sql): Sql =>
   sql`user_id = ${idToBytes(userId)} AND ${onlyIf}`;
 export const whichOfUserBut = (userId: Id, but: { except: Id; onlyIf: Sql }): Sql =>
   sql`user_id = ${idToBytes(userId)} AND id <> ${idToBytes(but.except)} AND ${but.onlyIf}`;
+
+/** What a user has let one client in to. */
+export const whichOfClient = (userId: Id, clientId: string): Sql =>
+  sql`user_id = ${idToBytes(userId)} AND client_id = ${clientId} AND kind = 'client'`;
+
+/** Whether one of these is not over yet. */
+export const anyAlive = (which: Sql, now: number): Sql =>
+  sql`EXISTS (SELECT 1 FROM sessions WHERE (${which}) AND revoked_at IS NULL AND expires_at > ${now})`;
 
 /** Whether this act has ended anything: the condition for what follows it in the transaction. */
 export function endedAny(which: Sql, eventId: Id): Sql {

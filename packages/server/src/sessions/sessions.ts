@@ -3,7 +3,7 @@ import { firstIdAt, type Id, idFromBytes } from "../primitives/id.ts";
 import { limits } from "../primitives/limits.ts";
 import type { Sql } from "../storage/database.ts";
 import { type EndReason, endStatements } from "./end.ts";
-import { lifeOf, type Session, sessionFromRow } from "./session.ts";
+import { lifeOf, type Session, type SessionKind, sessionFromRow } from "./session.ts";
 import {
   always,
   deleteOverBetween,
@@ -67,12 +67,19 @@ export function createSessions(dependencies: StartDependencies) {
 
     /** The newest first, at most a page; `before` is the id of the last one of the page before. */
     async list(
-      filter: { userId?: Id; alive?: boolean; before?: Id; rows?: number } = {},
+      filter: {
+        userId?: Id;
+        kinds?: readonly SessionKind[];
+        alive?: boolean;
+        before?: Id;
+        rows?: number;
+      } = {},
     ): Promise<Session[]> {
       const now = clock.now();
       const rows = await database.all<SessionRow>(
         selectSessions({
           userId: filter.userId,
+          kinds: filter.kinds,
           alive: filter.alive
             ? {
                 at: now,

@@ -16,6 +16,7 @@ import {
   sessionExists,
   updateParent,
   whichAlone,
+  whichSessionIf,
 } from "./sessions.sql.ts";
 
 /** A session with what its holder presents from now on: the value of the cookie, or the first refresh token. */
@@ -27,8 +28,11 @@ export interface StartedSession {
 export interface StartOptions {
   /** What belongs to the same act, in the same transaction. */
   readonly also?: readonly Sql[] | undefined;
-  /** The same, given the condition that the session has been started: what uses up the proof that started it. */
-  readonly follows?: ((onlyIf: Sql) => readonly Sql[]) | undefined;
+  /**
+   * The same, given the condition that the session has been started, and its id: what uses up the proof that started
+   * it.
+   */
+  readonly follows?: ((onlyIf: Sql, id: Id) => readonly Sql[]) | undefined;
   /** No session is started when this no longer holds. */
   readonly onlyIf?: Sql | undefined;
   /** No sign-in: a session goes on under a new id, for which `replaces` is its old one. */
@@ -84,8 +88,14 @@ export function createStarting(dependencies: StartDependencies) {
         onlyIf: sessionExists(id),
       }),
     ];
-    const ending = replaces === undefined ? [] : replacedStatements(replaces, { by: id, at: now, ip });
-    const results = await database.batch([...statements, ...ending, ...also, ...follows(sessionExists(id))]);
+    const by = { by: id, byUser: userId, at: now, ip };
+    const ending = replaces === undefined ? [] : replacedStatements(replaces, by);
+    const results = await database.batch([
+      ...statements,
+      ...ending,
+      ...also,
+      ...follows(sessionExists(id), id),
+    ]);
     if (ending.length > 0 && (results[statements.length]?.changes ?? 0) > 0) await onEnded();
     if (results[1]?.changes !== 1) return undefined;
     return {
@@ -97,8 +107,14 @@ export function createStarting(dependencies: StartDependencies) {
   return { start };
 }
 
-/** Only when the new session has been started. */
-function replacedStatements(replaced: Session, by: { by: Id; at: number; ip: string | undefined }): Sql[] {
+/**
+ * Only when the new session has been started. What its user let in from it goes on with it; when somebody else has
+ * signed in, it ends: they are no longer there, and must not lose it by what the other one does later.
+ */
+function replacedStatements(
+  replaced: Session,
+  by: { by: Id; byUser: Id; at: number; ip: string | undefined },
+): Sql[] {
   const event = {
     type: "session.ended",
     actor: "user",
@@ -107,11 +123,11 @@ function replacedStatements(replaced: Session, by: { by: Id; at: number; ip: str
     ip: by.ip,
     detail: { reason: "replaced", by: by.by },
   } as const;
-  const which = whichAlone(replaced.id, sessionExists(by.by));
-  return [
-    ...endStatements({ which, at: by.at, reason: "replaced", event }),
-    updateParent({ from: replaced.id, to: by.by }),
-  ];
+  const isStarted = sessionExists(by.by);
+  const isSame = replaced.userId === by.byUser;
+  const which = isSame ? whichAlone(replaced.id, isStarted) : whichSessionIf(replaced.id, isStarted);
+  const ending = endStatements({ which, at: by.at, reason: "replaced", event });
+  return isSame ? [...ending, updateParent({ from: replaced.id, to: by.by })] : ending;
 }
 
 function newRow(parts: { input: NewSession; id: Id; now: number; settings: LifeSettings }): SessionRow {

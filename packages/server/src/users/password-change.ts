@@ -96,7 +96,10 @@ export function createPasswordChange(dependencies: Dependencies) {
     const ending = endOthers ? sessions.endAllOfUserStatements(userId, ends) : [];
     if (!(await actAndEnd(dependencies, { statements, ending }))) return { outcome: "wrong_password" };
     if (session.kind !== "browser") return { outcome: "changed", session, credential: undefined };
-    const started = await sessions.start({ ...session, ip }, { replaces: session, renews: true });
+    const started = await sessions.start(
+      { ...session, ip, authenticatedAt: undefined, expiresAt: undefined },
+      { replaces: session, renews: true },
+    );
     // Disabled or removed at this very moment: the next request says so.
     return { outcome: "changed", session: started?.session ?? session, credential: started?.credential };
   }

@@ -40,7 +40,11 @@ CREATE TABLE authorization_requests (
   pushed BIGINT NOT NULL,
   created_at BIGINT NOT NULL,
   expires_at BIGINT NOT NULL,
-  used_at BIGINT
+  used_at BIGINT,
+  -- The browser's session that has used it, and may do so once more in a moment: people click twice.
+  used_by BYTEA,
+  -- The browser's session that its user chose to go on with.
+  continued_by BYTEA
 );
 CREATE INDEX authorization_requests_by_end ON authorization_requests (expires_at);
 

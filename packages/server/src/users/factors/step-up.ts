@@ -138,7 +138,8 @@ export function createStepUp(dependencies: Dependencies) {
     } as const;
     if (session.kind === "browser") {
       const started = await sessions.start(
-        { ...session, amr, ip },
+        // Proven now, and with a new end: neither goes over from the session that it takes the place of.
+        { ...session, amr, ip, authenticatedAt: at, expiresAt: undefined },
         {
           replaces: session,
           renews: true,
