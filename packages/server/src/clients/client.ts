@@ -78,7 +78,16 @@ export interface Client {
   readonly lastUsedAt: number | undefined;
   /** When it is forgotten if nobody uses it; undefined: never. */
   readonly expiresAt: number | undefined;
+  /**
+   * For one that nobody here has registered, what the settings let it ask for, whatever it has said of itself: what it
+   * said is no more than what it asks for when it does not say. Undefined: every scope.
+   */
+  readonly mayAsk?: readonly string[] | undefined;
 }
+
+/** Whether nobody here has registered it. */
+export const isStranger = ({ origin }: Pick<Client, "origin">): boolean =>
+  origin === "dynamic" || origin === "document";
 
 /** Whether it can keep a secret or a key: RFC 6749 §2.1. */
 export const isConfidential = ({ metadata }: Pick<Client, "metadata">): boolean =>

@@ -1,6 +1,6 @@
 import { grantTypes } from "../config-clients.ts";
 import { isLoopback } from "../primitives/loopback.ts";
-import type { Client, ClientMetadata, ClientType, GrantType } from "./client.ts";
+import { type Client, type ClientMetadata, type ClientType, type GrantType, isStranger } from "./client.ts";
 import { clientName, NAME_PROBLEM } from "./client-ids.ts";
 import { checkClientMetadata, type InvalidMetadata, invalidMetadata } from "./client-metadata.ts";
 
@@ -122,11 +122,9 @@ function limitScope(
 
 /** The client as the settings of this moment let it be, whatever they were when it registered. */
 export function limited(client: Client, scopes: readonly string[] | undefined): Client {
-  if (client.origin !== "dynamic" && client.origin !== "document") return client;
-  const metadata = limitScope(client.metadata, scopes);
-  return metadata === undefined
-    ? { ...client, metadata: { ...client.metadata, scope: "openid" } }
-    : { ...client, metadata };
+  if (!isStranger(client)) return client;
+  const metadata = limitScope(client.metadata, scopes) ?? { ...client.metadata, scope: "openid" };
+  return { ...client, metadata, mayAsk: scopes === undefined ? undefined : [...ALWAYS, ...scopes] };
 }
 
 /** Whether people who have consented should be asked again: it calls itself otherwise, or answers go elsewhere too. */

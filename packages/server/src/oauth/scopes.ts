@@ -1,4 +1,4 @@
-import type { Client } from "../clients/client.ts";
+import { type Client, isStranger } from "../clients/client.ts";
 
 /** OpenID Connect Core §5.4, §11. */
 export const standardScopes = ["openid", "profile", "email", "offline_access"] as const;
@@ -19,13 +19,15 @@ export const isWithin = (asked: string, granted: string): boolean => {
  * What a client gets of what it asks for. RFC 6749 §3.3: "The authorization server MAY fully or partially ignore the
  * scope requested by the client […]. If the issued access token scope is different […] the authorization server MUST
  * include the "scope" response parameter": every reply of ours has it. When none is asked: what the client is
- * registered for, else `openid`.
+ * registered for, else `openid`. What the operator has registered is also the most that a client gets; what a client
+ * has said of itself is not: programs register with the scopes that they need first, and ask for more when an API tells
+ * them to (RFC 6750 §3.1), which the person then agrees to or not.
  * @param known the scopes of the settings and of the APIs that there are
  * @returns separated by spaces; undefined when nothing of it may be granted
  */
 export function grantableScope(given: {
   readonly asked: string | undefined;
-  readonly client: Pick<Client, "metadata">;
+  readonly client: Pick<Client, "metadata" | "origin" | "mayAsk">;
   readonly known: readonly string[];
 }): string | undefined {
   const { asked, client, known } = given;
@@ -33,6 +35,7 @@ export function grantableScope(given: {
     client.metadata.scope === undefined ? undefined : new Set(scopesIn(client.metadata.scope));
   const exists = new Set<string>([...standardScopes, ...known]);
   const wanted = asked === undefined ? [...(registered ?? ["openid"])] : scopesIn(asked);
-  const granted = wanted.filter((scope) => exists.has(scope) && (registered?.has(scope) ?? true));
+  const may = isStranger(client) ? client.mayAsk && new Set(client.mayAsk) : registered;
+  const granted = wanted.filter((scope) => exists.has(scope) && (may?.has(scope) ?? true));
   return granted.length === 0 ? undefined : granted.join(" ");
 }
