@@ -10,6 +10,8 @@ export type EndReason =
   | "signed_out"
   | "ended_by_user"
   | "ended_by_operator"
+  /** RFC 7009: the client has given its tokens back. */
+  | "revoked_by_client"
   | "reused"
   /** Its holder has signed in anew, and a new session has taken its place. */
   | "replaced"

@@ -115,6 +115,8 @@ function endText(reason: EndReason): string {
       return "The user ended it from another device";
     case "ended_by_operator":
       return "The operator ended it";
+    case "revoked_by_client":
+      return "The application gave its tokens back";
     case "reused":
       return "An old refresh token was used again";
     case "replaced":
