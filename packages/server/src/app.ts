@@ -80,7 +80,9 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
   const crossSite = createCrossSite(settings);
   const browserSessions = createBrowserSessions({ ...rooms, clock });
   const currentSessions = createCurrentSessions({ ...rooms, clock });
-  const oauth = openOauth({ ...rooms, clock });
+  const metrics = createMetrics({ feedReaders: revocations.followers });
+  const userinfoGuard = localGuard([settings.audience, settings.issuer]);
+  const oauth = openOauth({ ...rooms, clock, metrics, userinfoGuard });
   const authentication = createAuthentication({
     guard,
     sessions,
@@ -89,7 +91,6 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
     crossSite,
     authenticateClient: oauth.authenticateClient,
   });
-  const metrics = createMetrics({ feedReaders: revocations.followers });
   const authenticate = authentication.user;
   const parts = {
     ...rooms,
@@ -140,6 +141,7 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
     await jobs.stop();
     await traffic.close();
     guard.close();
+    userinfoGuard.close();
     await rooms.close();
   }
 

@@ -4,6 +4,7 @@ import type { Client } from "./clients/client.ts";
 import { Refusal, type RefusalCode } from "./errors.ts";
 import { callerAddress } from "./http/address.ts";
 import { commonHeaders, refusalAnswer } from "./http/answers.ts";
+import type { ClientLook } from "./http/authenticate.ts";
 import { readJsonBody } from "./http/body.ts";
 import type {
   Answer,
@@ -41,7 +42,7 @@ interface Dependencies {
   readonly authentication: {
     user(request: EndpointRequest): Promise<Session>;
     resource(request: EndpointRequest): Promise<Client>;
-    client(request: EndpointRequest): Promise<Client>;
+    client(request: EndpointRequest, how?: ClientLook): Promise<Client>;
   };
   readonly settings: {
     readonly issuer: string;
@@ -166,6 +167,7 @@ async function handle({ context, endpoint, dependencies }: Serving): Promise<Ans
     parameters: noParameters,
     resource: undefined as Client | undefined,
     client: undefined as Client | undefined,
+    clientAnew: () => authentication.client(request, "anew"),
   };
   // Access before body: a stranger's body is not even read where only users may call.
   if (endpoint.access === "user") request.session = await authentication.user(request);
@@ -175,7 +177,10 @@ async function handle({ context, endpoint, dependencies }: Serving): Promise<Ans
   }
   if (endpoint.parameters !== undefined) request.parameters = await readParameters(req.raw);
   // A client may authenticate by parameters of the form, so this is after it.
-  if (endpoint.access === "client") request.client = await authentication.client(request);
+  if (endpoint.access === "client") {
+    const look = endpoint.remembersClient?.(request) ? "remembered" : "fresh";
+    request.client = await authentication.client(request, look);
+  }
   return endpoint.handle(request as UserRequest<never> & ResourceRequest<never> & ClientRequest<never>);
 }
 

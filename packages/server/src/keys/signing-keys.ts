@@ -20,6 +20,8 @@ export interface SigningKeys {
   start(): Promise<void>;
   /** The key that signs now. In memory; another one after a rotation. */
   current(algorithm: SigningAlgorithm): SigningKey;
+  /** Makes the keys of an algorithm that clients choose, at its first use. Verifiers find them by their unknown id. */
+  ensure(algorithm: SigningAlgorithm): Promise<void>;
   /** The public keys that verifiers need: next, current and retiring ones. In memory. */
   jwks(): Jwks;
   /** Keys of all states, those in use first; at most a page. */
@@ -128,6 +130,13 @@ export function createSigningKeys(parts: SigningKeysParts): SigningKeys {
       const key = open?.current.get(algorithm);
       assert(key, `no ${algorithm} key is open: start() was not awaited, or the algorithm is not in use`);
       return key;
+    },
+    async ensure(algorithm) {
+      if (open?.current.has(algorithm)) return;
+      await inTurn(async () => {
+        await rotation.addMissing(algorithm, await rotation.publishedRows());
+        await reload();
+      });
     },
     jwks() {
       assert(open, "no key is open: start() was not awaited");

@@ -1,5 +1,7 @@
 import { z } from "zod";
+import type { Client } from "../clients/client.ts";
 import { Refusal } from "../errors.ts";
+import { attemptKeyOf } from "../http/attempt-key.ts";
 import type { Answer, ClientRequest, Endpoint } from "../http/endpoint.ts";
 import { type Proofs, proofAbout } from "../http/proofs.ts";
 import type { Grant } from "./grants/grant.ts";
@@ -37,8 +39,12 @@ export function tokenEndpoint({ grants, proofs }: Dependencies): Endpoint {
     if (type === undefined) throw new Refusal("invalid_request", { description: "grant_type is missing." });
     const grant = byType.get(type);
     if (grant === undefined) throw new Refusal("unsupported_grant_type");
-    // RFC 6749 §5.2: "The authenticated client is not authorized to use this authorization grant type."
-    if (!client.metadata.grant_types.includes(grant.type)) throw new Refusal("unauthorized_client");
+    mayUse(client, grant);
+    const anew = async (): Promise<Client> => {
+      const found = await request.clientAnew();
+      mayUse(found, grant);
+      return found;
+    };
     const dpopThumbprint = await proofs.thumbprintOf(request);
     if (dpopThumbprint === undefined && client.metadata.dpop_bound_access_tokens) {
       // RFC 9449 §5.2: such a client "MUST" send proofs.
@@ -47,8 +53,16 @@ export function tokenEndpoint({ grants, proofs }: Dependencies): Endpoint {
         headers: proofs.nonceHeader(),
       });
     }
-    const attemptKey = request.header("idempotency-key");
-    const json = await grant.handle({ client, parameters, dpopThumbprint, attemptKey, ip, userAgent });
+    const attemptKey = attemptKeyOf(request);
+    const json = await grant.handle({
+      client,
+      clientAnew: anew,
+      parameters,
+      dpopThumbprint,
+      attemptKey,
+      ip,
+      userAgent,
+    });
     return {
       status: 200,
       json,
@@ -62,6 +76,8 @@ export function tokenEndpoint({ grants, proofs }: Dependencies): Endpoint {
     path: "/oauth/token",
     summary: "Tokens for a grant, RFC 6749 §3.2",
     access: "client",
+    // The turn asks the database whether the client is still what is remembered of it.
+    remembersClient: ({ parameters }) => parameters.get("grant_type") === "refresh_token",
     parameters: {
       grant_type: { about: `One of ${grants.map(({ type }) => type).join(", ")}` },
       ...Object.assign({}, ...grants.map(({ parameters }) => parameters)),
@@ -82,4 +98,9 @@ export function tokenEndpoint({ grants, proofs }: Dependencies): Endpoint {
     anyOrigin: true,
     handle,
   };
+}
+
+/** RFC 6749 §5.2: "The authenticated client is not authorized to use this authorization grant type." */
+function mayUse(client: Client, { type }: Grant): void {
+  if (!client.metadata.grant_types.includes(type)) throw new Refusal("unauthorized_client");
 }

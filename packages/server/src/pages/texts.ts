@@ -60,6 +60,7 @@ const endings: Readonly<Partial<Record<EndReason, string>>> = {
   signed_out: "You signed out",
   ended_by_user: "You signed out another device",
   ended_by_operator: "A device was signed out by the operator of this site",
+  revoked_by_client: "An application signed itself out",
   password_changed: "Other devices were signed out, because the password was changed",
   user_disabled: "All devices were signed out, because the account was switched off",
 };

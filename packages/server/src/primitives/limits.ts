@@ -127,8 +127,13 @@ export const limits = {
   /** RFC 9126 §2.2: "a relatively short lifetime (e.g., between 5 and 600 seconds)"; one waits for a sign-in meanwhile. */
   pushedRequestSeconds: 60,
   waitingRequestSeconds: 1800,
+  /** Clients that are remembered as they were a moment ago, for refreshes. */
+  clientsKnownMax: 1000,
+  /** Who acts for whom for whom, in one token: RFC 8693 §4.1. */
+  actorsMax: 5,
   deviceCodeSeconds: 900,
   deviceIntervalSeconds: 5,
+  deviceIntervalSecondsMax: 300,
   assertionSecondsMax: 300,
   /** For so long what a provider says of itself (discovery) is kept. */
   discoverySecondsMax: 3600,
