@@ -20,8 +20,8 @@ export interface Parameters {
 /** @throws Refusal unsupported_media_type, body_too_large, invalid_request */
 export async function readParameters(request: Request): Promise<Parameters> {
   const { headers } = request;
-  const isEmpty = headers.get("content-type") === null && (headers.get("content-length") ?? "0") === "0";
-  if (isEmpty && request.body === null) return parametersOf([]);
+  // A POST without a body has no type either, and an empty stream on some servers.
+  if (headers.get("content-type") === null && (await readBytes(request)).length === 0) return parametersOf([]);
   if (!FORM_TYPE.test(headers.get("content-type") ?? "")) throw wrongType();
   // A small body may unpack to a huge one.
   if ((headers.get("content-encoding") ?? "identity").toLowerCase() !== "identity") throw wrongType();

@@ -133,9 +133,6 @@ function mayKnow(client: Client, token: OwnToken, audience: string): boolean {
 }
 
 /** RFC 9701 §4. */
-function wantsJwt(accept: string | undefined): boolean {
-  return (
-    accept !== undefined &&
-    accept.split(",").some((range) => range.split(";")[0]?.trim().toLowerCase() === SIGNED)
-  );
+function wantsJwt(accept = ""): boolean {
+  return accept.split(",").some((range) => range.split(";")[0]?.trim().toLowerCase() === SIGNED);
 }
