@@ -8,9 +8,13 @@ import type { ClientLook } from "./http/authenticate.ts";
 import type { Endpoint } from "./http/endpoint.ts";
 import type { Proofs } from "./http/proofs.ts";
 import type { SigningKeys } from "./keys/signing-keys.ts";
+import { deviceEndpoint } from "./oauth/device.ts";
+import type { DeviceCodes } from "./oauth/device-codes.ts";
 import { clientCredentialsGrant } from "./oauth/grants/client-credentials.ts";
+import { deviceCodeGrant } from "./oauth/grants/device-code.ts";
 import type { Grant } from "./oauth/grants/grant.ts";
 import { refreshTokenGrant } from "./oauth/grants/refresh-token.ts";
+import { tokenExchangeGrant } from "./oauth/grants/token-exchange.ts";
 import { introspectEndpoint } from "./oauth/introspect.ts";
 import { createIssuing } from "./oauth/issuing.ts";
 import { discoveryEndpoints } from "./oauth/metadata.ts";
@@ -45,6 +49,7 @@ interface Parts {
   readonly rights: RightsReader;
   readonly users: Users;
   readonly signingKeys: SigningKeys;
+  readonly deviceCodes: DeviceCodes;
   readonly metrics: Metrics;
   /** Of tokens for the default audience, or for the issuer itself. */
   readonly userinfoGuard: Guard;
@@ -59,7 +64,12 @@ export function openOauth(parts: Parts) {
   const standings = createStandings(parts);
   const findClient = clients.find;
   const rooms = { ...parts, resources, issuing, ownTokens, standings, findClient };
-  const grants: Grant[] = [refreshTokenGrant(rooms), clientCredentialsGrant(rooms)];
+  const grants: Grant[] = [
+    refreshTokenGrant(rooms),
+    clientCredentialsGrant(rooms),
+    tokenExchangeGrant(rooms),
+    deviceCodeGrant(rooms),
+  ];
   const known = createKnownClients({ find: findClient, checkSecret: clients.authenticate, clock });
   const checkAssertion = async () => undefined;
   const fresh = createClientAuthentication({ findClient, checkSecret: clients.authenticate, checkAssertion });
@@ -77,6 +87,7 @@ export function openOauth(parts: Parts) {
     tokenEndpoint({ ...parts, grants }),
     introspectEndpoint(rooms),
     revokeEndpoint(rooms),
+    deviceEndpoint(rooms),
     ...userinfoEndpoints(rooms),
     ...discoveryEndpoints({ ...parts, resources, grants }),
   ];

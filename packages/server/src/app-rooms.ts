@@ -8,6 +8,7 @@ import { createProofs } from "./http/proofs.ts";
 import { createSecrets, loadMasterSecrets, type Secrets } from "./keys/secrets.ts";
 import { selectAllKeys } from "./keys/signing-keys.sql.ts";
 import { createSigningKeys } from "./keys/signing-keys.ts";
+import { createDeviceCodes } from "./oauth/device-codes.ts";
 import { createSubjects } from "./oauth/subjects.ts";
 import type { Log } from "./observability/log.ts";
 import type { Clock } from "./primitives/clock.ts";
@@ -150,6 +151,7 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
   const signIn = createSignIn({ database, clock, passwords, arrivals, rateLimits });
   const clients = createClients({ database, clock });
   const subjects = createSubjects({ database });
+  const deviceCodes = createDeviceCodes({ database, clock, key: secrets.key("user-code"), rateLimits });
   const foreign = openProviders({ settings, log, database, secrets, arrivals, rateLimits });
   let closing: Promise<void> | undefined;
 
@@ -187,6 +189,7 @@ function roomsOn({ settings, log, database, secrets }: Ground) {
     clients,
     ...foreign,
     subjects,
+    deviceCodes,
     formTokenKey: secrets.key("form-token"),
     /**
      * Makes the keys that are missing, opens them, and begins to follow what other processes revoke.

@@ -21,7 +21,8 @@ export interface Parameters {
 export async function readParameters(request: Request): Promise<Parameters> {
   const { headers } = request;
   // A POST without a body has no type either, and an empty stream on some servers.
-  if (headers.get("content-type") === null && (await readBytes(request)).length === 0) return parametersOf([]);
+  if (headers.get("content-type") === null && (await readBytes(request)).length === 0)
+    return parametersOf([]);
   if (!FORM_TYPE.test(headers.get("content-type") ?? "")) throw wrongType();
   // A small body may unpack to a huge one.
   if ((headers.get("content-encoding") ?? "identity").toLowerCase() !== "identity") throw wrongType();

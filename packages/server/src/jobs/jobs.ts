@@ -47,6 +47,7 @@ interface Cleaning {
   };
   readonly revocations: { deletePast(): Promise<void> };
   readonly factors: { deletePast(): Promise<void> };
+  readonly deviceCodes: { deletePast(): Promise<unknown> };
   readonly rateLimits: { deleteFull(): Promise<unknown> };
   readonly audit: { deleteBefore(before: number): Promise<void> };
   readonly auditDays: number;
@@ -65,6 +66,7 @@ export function deleteExpiredJob({
   sessions,
   revocations,
   factors,
+  deviceCodes,
   rateLimits,
   audit,
   auditDays,
@@ -84,6 +86,7 @@ export function deleteExpiredJob({
       await revocations.deletePast();
       await rateLimits.deleteFull();
       await factors.deletePast();
+      await deviceCodes.deletePast();
       await audit.deleteBefore(now - auditDays * DAY);
       restedUntil = now + 60 * 60 * 1000;
     },

@@ -24,7 +24,8 @@ export type KeyPurpose =
   | "session-cookie"
   | "dpop-nonce"
   | "form-token"
-  | "passkey-challenge";
+  | "passkey-challenge"
+  | "user-code";
 
 /** The keys of the refresh token's wire format (DESIGN §3), of one master secret. */
 export interface RefreshKeys {
@@ -138,6 +139,7 @@ function derive(master: Uint8Array): Derived {
       "session-cookie": key("session-cookie"),
       "dpop-nonce": key("dpop-nonce"),
       "passkey-challenge": key("passkey-challenge"),
+      "user-code": key("user-code"),
     },
   };
 }

@@ -24,6 +24,8 @@ export function discoveryEndpoints({ settings, resources, grants }: Dependencies
     token_endpoint: `${issuer}/oauth/token`,
     userinfo_endpoint: `${issuer}/oauth/userinfo`,
     revocation_endpoint: `${issuer}/oauth/revoke`,
+    // RFC 8628 §4
+    device_authorization_endpoint: `${issuer}/oauth/device`,
     introspection_endpoint: `${issuer}/oauth/introspect`,
     jwks_uri: `${issuer}/.well-known/jwks.json`,
     response_types_supported: [],

@@ -3,6 +3,7 @@ import type { Log } from "../observability/log.ts";
 import { accountPages } from "./account.ts";
 import { loadAssets } from "./assets.ts";
 import { connectedPages } from "./connected.ts";
+import { devicePages } from "./device.ts";
 import { factorPages } from "./factors.ts";
 import { firstPasswordPages } from "./first-password.ts";
 import { homePage } from "./home.ts";
@@ -33,6 +34,7 @@ type Parts = Needs<typeof accountPages> &
   Needs<typeof signUpPages> &
   Needs<typeof providerPages> &
   Needs<typeof firstPasswordPages> &
+  Needs<typeof devicePages> &
   Needs<typeof connectedPages> & {
     readonly placeOf: PlaceOf | undefined;
     readonly log: Log;
@@ -67,6 +69,7 @@ export function createPages(given: Parts): {
       ...providerPages(parts),
       ...connectedPages(parts),
       ...firstPasswordPages(parts),
+      ...devicePages(parts),
     ],
     assets: [stylesheet, icon, script],
     problemPage: problemPages(view),

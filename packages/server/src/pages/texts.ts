@@ -2,6 +2,7 @@ import type { AuditEventType } from "../audit/events.ts";
 import { refusals } from "../errors.ts";
 import type { PageProblem } from "../http/page.ts";
 import type { EndReason } from "../sessions/end.ts";
+import { deviceEvents, deviceTexts } from "./texts-device.ts";
 import { factorEvents, factorTexts } from "./texts-factors.ts";
 import { providerEvents, providerNotices, providerTexts } from "./texts-providers.ts";
 
@@ -76,6 +77,7 @@ const events: Readonly<Partial<Record<AuditEventType, (facts: EventFacts) => str
   "password.changed": ({ byOperator }) =>
     byOperator ? "The operator of this site changed your password" : "You changed your password",
   ...providerEvents,
+  ...deviceEvents,
   "sign_in.failed": () => "Somebody tried to sign in with a wrong password",
   "sign_in.limited": () => "Many wrong passwords were tried, so signing in was slowed down",
   "session.started": ({ device }) => (device === undefined ? "You signed in" : `You signed in on ${device}`),
@@ -163,6 +165,7 @@ export const texts = {
   problemHome: "Go to the start page",
   notices,
   providers: providerTexts,
+  device: deviceTexts,
   nav: { label: "Account", account: "Your account", signIn: "Sign in", signOut: "Sign out" },
 
   home: {

@@ -26,6 +26,13 @@ export const rateRules = {
   registration: { name: "registration-address", burst: 20, seconds: 60 },
   /** Ways to a provider that are begun from one address: each is a row for ten minutes. */
   providerStart: { name: "provider-start-address", burst: 60, seconds: 5 },
+  /**
+   * Codes typed at /device: RFC 8628 §5.1. 20^8 codes, so that whoever guesses for an hour with one account hits one of a
+   * thousand that are waiting with a probability of one in 160,000.
+   */
+  deviceUserCode: { name: "device-user-code", burst: 10, seconds: 30 },
+  /** Devices that begin from one address: each is a row for a quarter of an hour. */
+  deviceStart: { name: "device-start-address", burst: 60, seconds: 5 },
   /** Not a limit on people: how often the audit log repeats that somebody is being limited. */
   limitedAudit: { name: "limited-audit", burst: 1, seconds: 3600 },
 } as const satisfies Record<string, RateRule>;

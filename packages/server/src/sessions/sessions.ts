@@ -38,7 +38,7 @@ export type Sessions = ReturnType<typeof createSessions>;
 
 export function createSessions(dependencies: StartDependencies) {
   const { database, clock, settings, onEnded } = dependencies;
-  const { start, startService } = createStarting(dependencies);
+  const { start, startService, firstCredential } = createStarting(dependencies);
 
   async function end(ending: { which: Sql; userId?: Id; sessionId?: Id }, by: EndedBy): Promise<number> {
     const at = clock.now();
@@ -63,6 +63,7 @@ export function createSessions(dependencies: StartDependencies) {
   return {
     start,
     startService,
+    firstCredential,
 
     async find(id: Id): Promise<Session | undefined> {
       const row = await database.one<SessionRow>(selectSession(id));

@@ -36,7 +36,7 @@ export interface StartOptions {
   /** What belongs to the same act, in the same transaction. */
   readonly also?: readonly Sql[] | undefined;
   /** The same, given the condition that the session has been started: what uses up the proof that started it. */
-  readonly follows?: ((onlyIf: Sql) => readonly Sql[]) | undefined;
+  readonly follows?: ((onlyIf: Sql, id: Id) => readonly Sql[]) | undefined;
   /** No session is started when this no longer holds. */
   readonly onlyIf?: Sql | undefined;
   /** No sign-in: a session goes on under a new id, for which `replaces` is its old one. */
@@ -93,7 +93,12 @@ export function createStarting(dependencies: StartDependencies) {
       }),
     ];
     const ending = replaces === undefined ? [] : replacedStatements(replaces, { by: id, at: now, ip });
-    const results = await database.batch([...statements, ...ending, ...also, ...follows(sessionExists(id))]);
+    const results = await database.batch([
+      ...statements,
+      ...ending,
+      ...also,
+      ...follows(sessionExists(id), id),
+    ]);
     if (ending.length > 0 && (results[statements.length]?.changes ?? 0) > 0) await onEnded();
     if (results[1]?.changes !== 1) return undefined;
     return {
@@ -128,7 +133,12 @@ export function createStarting(dependencies: StartDependencies) {
     return inserted?.changes === 1 ? sessionFromRow(row, settings) : undefined;
   }
 
-  return { start, startService };
+  return {
+    start,
+    startService,
+    /** The first credential of a session once more, for whoever can derive its first secret. */
+    firstCredential: ({ kind, id }: Session, secret: Buffer) => credentialOf(kind, idToBytes(id), secret),
+  };
 }
 
 /**
