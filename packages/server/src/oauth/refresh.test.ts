@@ -269,6 +269,7 @@ describe("used twice", () => {
     assertOauthError(reused, "invalid_grant");
     assert.match(String(reused.json.error_description), /old refresh token was used again/);
     assertOauthError(await web.refresh(next.refreshToken), "invalid_grant");
+    await server.app.revocations.wake();
     const verdict = await server.app.guard.verify(next.accessToken);
     assert.equal(verdict.ok, false);
     assert.equal((await web.introspect(next.accessToken)).text, '{"active":false}');
