@@ -52,7 +52,7 @@ interface Parts {
   readonly deviceCodes: DeviceCodes;
   readonly metrics: Metrics;
   /** Of tokens for the default audience, or for the issuer itself. */
-  readonly userinfoGuard: Guard;
+  readonly userinfoGuard: () => Guard;
 }
 
 /** The part of the composition root that makes Keyturn an authorization server for other people's software. */

@@ -81,7 +81,9 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
   const browserSessions = createBrowserSessions({ ...rooms, clock });
   const currentSessions = createCurrentSessions({ ...rooms, clock });
   const metrics = createMetrics({ feedReaders: revocations.followers });
-  const userinfoGuard = localGuard([settings.audience, settings.issuer]);
+  let ownGuard: Guard | undefined;
+  // Made at its first use: it is one more that follows the feed.
+  const userinfoGuard = () => (ownGuard ??= localGuard([settings.audience, settings.issuer]));
   const oauth = openOauth({ ...rooms, clock, metrics, userinfoGuard });
   const authentication = createAuthentication({
     guard,
@@ -141,7 +143,7 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
     await jobs.stop();
     await traffic.close();
     guard.close();
-    userinfoGuard.close();
+    ownGuard?.close();
     await rooms.close();
   }
 

@@ -326,6 +326,15 @@ describe("DPoP", () => {
     const key = await keyOf(server, clock);
     tokensOf(await client.refresh(refreshToken, {}, await key.proof()));
   });
+
+  test("a client that is registered for DPoP from now on is held to it by its next refresh", async () => {
+    const client = await addClient(server, "web");
+    const { refreshToken } = await start(client);
+    const next = tokensOf(await client.refresh(refreshToken));
+    clock.pass(1);
+    await client.change({ dpop_bound_access_tokens: true });
+    assertOauthError(await client.refresh(next.refreshToken), "invalid_dpop_proof");
+  });
 });
 
 describe("no routine rotation", () => {

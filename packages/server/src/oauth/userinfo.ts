@@ -13,7 +13,7 @@ import { profileFor } from "./issuing.ts";
 
 interface Dependencies {
   /** Of tokens for the default audience, or for the issuer itself. */
-  readonly userinfoGuard: Guard;
+  readonly userinfoGuard: () => Guard;
   readonly standings: Standings;
   readonly users: Pick<Users, "findById">;
   readonly findClient: Clients["find"];
@@ -33,7 +33,7 @@ export function userinfoEndpoints(dependencies: Dependencies): Endpoint[] {
       scheme === "Bearer"
         ? undefined
         : ({ scheme, proof: request.header("dpop"), method: request.method, url: request.url() } as const);
-    const verification = await userinfoGuard.verify(token, { scopes: ["openid"] }, presented);
+    const verification = await userinfoGuard().verify(token, { scopes: ["openid"] }, presented);
     if (verification.ok) return verification.identity;
     throw refusedByGuard(verification.refusal);
   }

@@ -7,6 +7,7 @@ interface Instruments {
   readonly requests: Histogram<"endpoint" | "status">;
   readonly turns: Counter<"outcome">;
   readonly signIns: Counter<"outcome">;
+  readonly grants: Counter<"grant" | "outcome">;
 }
 
 /** What is counted before the library is there waits; more than this is not counted. */
@@ -45,6 +46,7 @@ export function createMetrics(gauges: { feedReaders(): number }) {
       else record(({ requests }) => requests.observe(labels, seconds));
     },
     turned: (outcome: string) => record(({ turns }) => turns.inc({ outcome })),
+    granted: (grant: string, outcome: string) => record(({ grants }) => grants.inc({ grant, outcome })),
     signedIn: (outcome: string) => record(({ signIns }) => signIns.inc({ outcome })),
     async text(): Promise<{ text: string; contentType: string }> {
       const { registry } = await load();
@@ -85,6 +87,12 @@ async function makeInstruments(gauges: { feedReaders(): number }): Promise<Instr
       name: "keyturn_sign_ins_total",
       help: "Sign-ins tried, by outcome.",
       labelNames: ["outcome"],
+      registers,
+    }),
+    grants: new prometheus.Counter({
+      name: "keyturn_grants_total",
+      help: "Requests of known clients at the token endpoint, by grant type and outcome.",
+      labelNames: ["grant", "outcome"],
       registers,
     }),
   };
