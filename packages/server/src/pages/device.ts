@@ -78,7 +78,7 @@ ${textField({ name: "user_code", label: words.codeLabel, hint: words.codeHint, a
     const body = html`<div class="card">
 <h1>${title}</h1>
 <p>${words.compare}</p>
-<p class="code"><strong>${userCode}</strong></p>
+<p class="user-code">${userCode}</p>
 <p>${words.warning}</p>
 <p>${words.asks}</p>
 <ul>${scopes.map((one) => html`<li>${one}</li>`)}</ul>
