@@ -105,6 +105,22 @@ test("a service's token opens nothing of the first-party API, and no claims of a
   }
 });
 
+test("a client that is removed or changed while it asks gets no session", async () => {
+  const client = await addClient(server, "service");
+  const asks = (clientId: string, clientVersion: number) =>
+    server.app.sessions.startService({
+      clientId,
+      clientVersion,
+      scope: "",
+      resources: [],
+      expiresAt: clock.now() + 1000,
+    });
+  const { updatedAt } = client.client;
+  assert.equal(await asks(client.id, updatedAt - 1), undefined);
+  assert.equal(await asks("nobody", updatedAt), undefined);
+  assert.ok(await asks(client.id, updatedAt));
+});
+
 test("an hour after their end the sessions of services are deleted, a thousand at a time, and others kept", async () => {
   const user = await server.addUser("bob");
   await server.login("bob");

@@ -114,6 +114,24 @@ test("RFC 7662 §2.1: a client of which only the id is known may not ask", async
   assertOauthError(wrong, "invalid_client", 401);
 });
 
+test("a resource whose secret was changed is refused at once, though another node has just seen the old one", async () => {
+  const api = await addClient(server, "resource", { keyturn_resources: ["https://changed.example"] });
+  const { accessToken } = await tokens(web, { resources: ["https://changed.example"] });
+  const beside = await startTestServer({ beside: server, clock });
+  const there = () =>
+    beside.call("/oauth/introspect", {
+      method: "POST",
+      body: `token=${accessToken}`,
+      headers: { ...FORM, authorization: basic(api.id, api.secret ?? "") },
+    });
+  assert.equal((await there()).json.active, true);
+  clock.pass(1);
+  server.secrets.add((await server.app.clients.newSecret(api.id, { actor: "operator" })) ?? "");
+  assertOauthError(await there(), "invalid_client", 401);
+  assertOauthError(await there(), "invalid_client", 401);
+  await beside.stop(1);
+});
+
 test("a refresh token is told to its own client, without being spent; replaced, it is inactive", async () => {
   const { refreshToken, session } = await letIn(server, web, { userId, scope: "read" });
   const before = await server.rows();
