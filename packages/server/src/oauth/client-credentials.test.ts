@@ -54,7 +54,7 @@ test("RFC 8707 §2: for the resources that it asks for, with their scopes and no
   const two = tokensOf(await ask({ resource: [audience, ORDERS], scope: "orders.read read" }));
   assert.deepEqual(two.claims.aud, [audience, ORDERS]);
   assert.equal(two.json.scope, "orders.read read");
-  for (const resource of ["https://unknown.example", `${ORDERS}/`, "x", `${ORDERS}#x`]) {
+  for (const resource of ["https://unknown.example", `${ORDERS}/`, "x", `${ORDERS}#x`, `${ORDERS}\u0000`]) {
     assertOauthError(await ask({ resource }), "invalid_target");
   }
 });

@@ -377,6 +377,21 @@ test("hostile input is refused as what it is, and never with a 500", async () =>
   for (const token of [...tokens, "k".repeat(limits.refreshTokenCharactersMax + 1)]) {
     assertOauthError(await web.refresh(token), "invalid_grant");
   }
+  for (const resource of [
+    "\u0000",
+    "https://orders.example/\u0000",
+    "https://a.example\u0001",
+    "\ud83d\ude00",
+  ]) {
+    // Beside others in one batch, which it must not take along.
+    const [bad, good] = await Promise.all([
+      web.refresh(refreshToken, { resource }),
+      web.refresh((await start(web)).refreshToken),
+    ]);
+    assertOauthError(bad, "invalid_target");
+    tokensOf(good);
+  }
+  assertOauthError(await web.refresh(refreshToken, { scope: "\u0000" }), "invalid_scope");
   assertOauthError(await web.token({ grant_type: "refresh_token" }), "invalid_request");
   assertOauthError(await web.token({ grant_type: "refresh_token", refresh_token: "" }), "invalid_request");
   const twice = { grant_type: "refresh_token", refresh_token: [refreshToken, refreshToken] };

@@ -1,4 +1,5 @@
 import { type Client, isConfidential } from "../../clients/client.ts";
+import { isResourceIndicator } from "../../clients/client-metadata.ts";
 import { versionOf } from "../../clients/known-clients.ts";
 import { Refusal } from "../../errors.ts";
 import { wrongKey } from "../../http/proofs.ts";
@@ -20,12 +21,14 @@ interface Dependencies {
   readonly users: Pick<Users, "findById">;
   readonly signingKeys: Pick<SigningKeys, "ensure">;
   readonly metrics: Pick<Metrics, "turned">;
+  readonly settings: { readonly audience: string };
 }
 
 type Succeeded = Extract<TurnOutcome, { session: object }>;
 
 /** RFC 6749 §6: the same engine as POST /refresh, by another door. */
-export function refreshTokenGrant({ turning, issuing, users, signingKeys, metrics }: Dependencies): Grant {
+export function refreshTokenGrant(dependencies: Dependencies): Grant {
+  const { turning, issuing, users, signingKeys, metrics, settings } = dependencies;
   async function turn(client: Client, request: GrantRequest, token: string): Promise<TurnOutcome> {
     const { parameters, attemptKey, dpopThumbprint, ip } = request;
     const scope = scopesIn(parameters.get("scope")).join(" ") || undefined;
@@ -62,11 +65,15 @@ export function refreshTokenGrant({ turning, issuing, users, signingKeys, metric
       throw new Refusal("invalid_request", { description: "refresh_token is missing." });
     }
     if (token.length > limits.refreshTokenCharactersMax) throw refusedTurn("malformed");
+    const asked = [...new Set(parameters.all("resource"))];
+    // Before it gets to where others' turns are: what is no indicator was never granted.
+    if (!asked.every((one) => one === settings.audience || isResourceIndicator(one))) {
+      throw refusedTurn("resource_not_granted");
+    }
     const { client, outcome } = await turnAsItIs(request, token);
     if (outcome.outcome === "busy") throw new Refusal("busy", { headers: { "Retry-After": "1" } });
     if (outcome.outcome === "refused") throw refusedTurn(outcome.reason);
     const { session, refreshToken } = outcome as Succeeded;
-    const asked = [...new Set(parameters.all("resource"))];
     const scope = stillRegistered(scopesIn(parameters.get("scope")).join(" ") || session.scope, client);
     const user = hasScope(scope, "openid") ? await users.findById(session.userId) : undefined;
     if (user !== undefined) await signingKeys.ensure(client.metadata.id_token_signed_response_alg);
