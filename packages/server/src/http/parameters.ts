@@ -62,7 +62,11 @@ export function parametersOf(pairs: readonly (readonly [name: string, value: str
   };
 }
 
+const ENCODED = /[%+]/;
+
 function decoded(text: string): string {
+  // Names and tokens mostly stand as they are.
+  if (!ENCODED.test(text)) return text;
   try {
     return decodeURIComponent(text.replaceAll("+", " "));
   } catch {
