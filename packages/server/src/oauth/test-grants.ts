@@ -17,7 +17,7 @@ export type Fields = Readonly<Record<string, string | readonly string[] | undefi
 export type TestClient = Awaited<ReturnType<typeof addClient>>;
 
 /** A form as OAuth has them: a list is a parameter that is repeated. */
-export function formBody(fields: Fields): string {
+function formBody(fields: Fields): string {
   const form = new URLSearchParams();
   for (const [name, value] of Object.entries(fields)) {
     for (const one of typeof value === "string" ? [value] : (value ?? [])) form.append(name, one);
@@ -44,7 +44,7 @@ export async function addClient(server: TestServer, type: ClientType, metadata: 
   return clientOf(server, client, secret);
 }
 
-export function clientOf(server: TestServer, client: Client, secret: string | undefined) {
+function clientOf(server: TestServer, client: Client, secret: string | undefined) {
   async function post(path: string, fields: Fields, headers: Record<string, string> = {}): Promise<Reply> {
     const credentials: Record<string, string> =
       secret === undefined ? {} : { authorization: basic(client.id, secret) };

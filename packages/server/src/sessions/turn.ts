@@ -121,7 +121,7 @@ export type TurnRefusal =
 export const ATTEMPT_SECONDS = 24 * 60 * 60;
 
 /** How exactly it is noted when a token that stays was last used: what it is used for costs a write no oftener. */
-export const KEPT_USE_SECONDS = 60;
+const KEPT_USE_SECONDS = 60;
 
 export function decideTurn(
   state: TurnState | undefined,

@@ -107,7 +107,7 @@ export function refreshTokenGrant(dependencies: Dependencies): Grant {
  * public clients: RFC 9700 §2.2.2: "Refresh tokens for public clients MUST be sender-constrained or use refresh token
  * rotation".
  */
-export function rotatesRefreshTokens(client: Client): boolean {
+function rotatesRefreshTokens(client: Client): boolean {
   const { keyturn_profile: profile, keyturn_refresh_rotation: rotation } = client.metadata;
   return !isConfidential(client) || (profile !== "fapi2" && rotation !== false);
 }
