@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { decodeJwt } from "jose";
 import { raw } from "sql-template-tag";
+import { auditStatement } from "../audit/audit.ts";
 import { assertLacks, readable, type TestBrowser, testBrowser } from "../pages/test-browser.ts";
 import { limits } from "../primitives/limits.ts";
 import { startTestServer, stoppedClock, type TestServer } from "../test-server.ts";
@@ -334,6 +335,26 @@ describe("the page", () => {
     assert.equal((await decide(user_code, "maybe")).status, 400);
     assert.equal((await browser.open("/device?user_code=")).status, 422);
     assert.equal((await browser.open("/device?done=nonsense")).status, 200);
+  });
+
+  test("what belongs to the yes is done in its transaction, once, and not by a no", async () => {
+    const [session] = await server.app.sessions.list({ userId, alive: true });
+    assert.ok(session);
+    const notes = async () =>
+      (await server.app.audit.list({})).filter(({ type }) => type === "session.proven_again").length;
+    const say = async (code: string, isAllowed: boolean) =>
+      server.app.deviceCodes.decide(code, {
+        session,
+        isAllowed,
+        ip: undefined,
+        also: ({ clientId }) => [
+          auditStatement(clock.now(), { type: "session.proven_again", actor: "user", clientId }),
+        ],
+      });
+    const [yes, no] = [await begin(), await begin()];
+    await Promise.all([say(yes.user_code, true), say(yes.user_code, true), say(yes.user_code, true)]);
+    await say(no.user_code, false);
+    assert.equal(await notes(), 1);
   });
 
   test("what is asked, allowed and denied is in the audit log", async () => {

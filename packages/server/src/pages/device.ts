@@ -22,7 +22,13 @@ interface Parts {
   readonly clients: { find(id: string): Promise<Client | undefined> };
   /** What remembers the consent, in the transaction that lets the device in. */
   readonly recordConsent?:
-    | ((given: DeviceRequest & { readonly userId: string; readonly onlyIf: Sql }) => readonly Sql[])
+    | ((
+        given: DeviceRequest & {
+          readonly userId: string;
+          readonly ip: string | undefined;
+          readonly onlyIf: Sql;
+        },
+      ) => readonly Sql[])
     | undefined;
 }
 
@@ -126,7 +132,7 @@ ${postForm({ action: path, token: request.formToken }, fields)}
       session: person.session,
       isAllowed,
       ip,
-      also: (asked, onlyIf) => recordConsent?.({ ...asked, userId: person.user.id, onlyIf }) ?? [],
+      also: (asked, onlyIf) => recordConsent?.({ ...asked, userId: person.user.id, ip, onlyIf }) ?? [],
     });
     if (looked.outcome !== "found") return unlooked(request, looked);
     return { location: view.url("/device", { done: isAllowed ? "allowed" : "denied" }) };
