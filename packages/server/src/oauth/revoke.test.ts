@@ -53,6 +53,22 @@ test("a refresh token that was replaced still gives its session back", async () 
   assertOauthError(await web.refresh(next.refreshToken), "invalid_grant");
 });
 
+test("a revocation in the middle of refreshes: each is answered or refused, and nothing lives on", async () => {
+  const given = await tokens();
+  const refreshes = Array.from({ length: 16 }, () => web.refresh(given.refreshToken));
+  const [revoked, ...replies] = await Promise.all([web.revoke(given.accessToken), ...refreshes]);
+  assert.equal(revoked?.status, 200);
+  for (const reply of replies) {
+    if (reply.status !== 200) assertOauthError(reply, "invalid_grant");
+    else {
+      const next = tokensOf(reply);
+      assertOauthError(await web.refresh(next.refreshToken), "invalid_grant");
+      assert.equal((await web.introspect(next.accessToken)).text, '{"active":false}');
+    }
+  }
+  await assertOver(web, given);
+});
+
 test("RFC 7009 §2.2: unknown, forged, expired, revoked already: 200, and nothing happens", async () => {
   const given = await tokens();
   await web.revoke(given.refreshToken);
