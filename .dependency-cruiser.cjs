@@ -124,7 +124,8 @@ module.exports = {
     }),
     ...neighbours(4, ["account-api", "oauth", "providers", "pages", "admin/commands"], {
       // Signing in with a provider is led by pages; what it comes to is decided in providers/, which knows no page.
-      pages: ["oauth/interaction", "providers"],
+      // A device that is let in at a page is oauth's: the codes are what the page asks it about.
+      pages: ["oauth/interaction", "oauth/device-codes", "providers"],
       "admin/commands": ["providers", "oauth"],
     }),
     door("sql-template-tag", npm("sql-template-tag"), `\\.sql\\.ts$|${source}storage/`),

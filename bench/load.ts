@@ -29,6 +29,8 @@ export interface Target {
   };
   /** Default: POST. */
   readonly method?: "GET" | "POST";
+  /** Of the body. Default: application/json. */
+  readonly type?: string;
 }
 
 export async function load(target: Target): Promise<LoadResult> {
@@ -62,7 +64,7 @@ export async function load(target: Target): Promise<LoadResult> {
   };
 }
 
-async function open({ port, path, method = "POST" }: Target) {
+async function open({ port, path, method = "POST", type = "application/json" }: Target) {
   const socket = await new Promise<Socket>((resolve, reject) => {
     const opening: Socket = connect({ port, host: "127.0.0.1", noDelay: true }, () => resolve(opening));
     opening.once("error", reject);
@@ -87,9 +89,7 @@ async function open({ port, path, method = "POST" }: Target) {
   });
   const start = `${method} ${path} HTTP/1.1\r\nHost: localhost\r\n`;
   const entity = (body: string) =>
-    method === "GET"
-      ? ""
-      : `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`;
+    method === "GET" ? "" : `Content-Type: ${type}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`;
   return {
     exchange(body: string, fields = "") {
       return new Promise<{ status: number; body: string }>((resolve, reject) => {
@@ -102,19 +102,33 @@ async function open({ port, path, method = "POST" }: Target) {
   };
 }
 
+/** The token endpoint's way to say it: RFC 6749 §6. */
+export interface TokenForm {
+  readonly id: string;
+  readonly secret: string;
+}
+
 /** Refreshes: every connection walks over its share of the sessions, turning each in its turn. */
-export function refreshing(tokens: string[], connections: number): Target["next"] {
+export function refreshing(tokens: string[], connections: number, form?: TokenForm): Target["next"] {
   const positions = Array.from({ length: connections }, (_, index) => index);
   const seen = new Set(tokens);
+  const basic = form && Buffer.from(`${form.id}:${form.secret}`).toString("base64");
+  const authorization = basic && `Authorization: Basic ${basic}\r\n`;
   return (connection) => {
     const at = positions[connection] ?? 0;
     positions[connection] = at + connections < tokens.length ? at + connections : connection;
     const token = tokens[at] ?? "";
     return {
-      body: `{"refreshToken":"${token}"}`,
+      body:
+        form === undefined
+          ? `{"refreshToken":"${token}"}`
+          : `grant_type=refresh_token&refresh_token=${encodeURIComponent(token)}`,
+      ...(authorization !== undefined && { fields: authorization }),
       check(status, body) {
         if (status !== 200) return false;
-        const { refreshToken, accessToken } = JSON.parse(body);
+        const reply = JSON.parse(body);
+        const refreshToken = reply.refreshToken ?? reply.refresh_token;
+        const accessToken = reply.accessToken ?? reply.access_token;
         const isNew =
           typeof refreshToken === "string" && !seen.has(refreshToken) && accessToken.split(".").length === 3;
         seen.delete(token);

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { cpus, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
 import type { Finding } from "./figures.ts";
+import { benchOauthRefresh } from "./oauth-refresh.ts";
 import { canPin } from "./processes.ts";
 import { benchRefresh } from "./refresh.ts";
 import { benchSession } from "./session.ts";
@@ -16,6 +17,7 @@ import { benchVerify } from "./verify.ts";
  */
 const scenarios = {
   refresh: benchRefresh,
+  "oauth-refresh": benchOauthRefresh,
   verify: benchVerify,
   "sign-in": benchSignIn,
   session: benchSession,

@@ -65,8 +65,19 @@ export async function startPeer(script: string, sessions: number): Promise<Serve
   return { ...server, ...JSON.parse(await server.line(/^\{/)) };
 }
 
+interface Seeded {
+  readonly tokens: string[];
+  /** Of the kind `client`: the sessions that the client `bench` was let in with, and its secret. */
+  readonly clientTokens: string[];
+  readonly secret: string;
+}
+
 /** A folder with users and sessions in it, as a Keyturn that ran before has left it. */
-export function seed(sessions: number, usernames: readonly string[], kind: "app" | "browser" = "app") {
+export function seed(
+  sessions: number,
+  usernames: readonly string[],
+  kind: "app" | "browser" | "client" = "app",
+) {
   const data = mkdtempSync(join(tmpdir(), "keyturn-bench-"));
   const made = spawnSync(process.execPath, [here("./seed.mjs"), data, String(sessions), kind, ...usernames], {
     maxBuffer: 1024 * 1024 * 1024,
@@ -74,8 +85,8 @@ export function seed(sessions: number, usernames: readonly string[], kind: "app"
     encoding: "utf8",
   });
   if (made.status !== 0) throw new Error("The sessions could not be made; see above.");
-  const tokens = JSON.parse(made.stdout) as string[];
-  return { data, tokens, remove: () => rmSync(data, { recursive: true, force: true }) };
+  const { tokens, clientTokens, secret } = JSON.parse(made.stdout) as Seeded;
+  return { data, tokens, clientTokens, secret, remove: () => rmSync(data, { recursive: true, force: true }) };
 }
 
 /** The published command, `keyturn serve`, with the flags that its first line names. */

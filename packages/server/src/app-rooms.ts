@@ -18,6 +18,7 @@ import { createSecrets, loadMasterSecrets, type Secrets } from "./keys/secrets.t
 import { selectAllKeys } from "./keys/signing-keys.sql.ts";
 import { createSigningKeys } from "./keys/signing-keys.ts";
 import { mailMode } from "./mail/mode.ts";
+import { createDeviceCodes } from "./oauth/device-codes.ts";
 import { createSubjects } from "./oauth/subjects.ts";
 import type { Log } from "./observability/log.ts";
 import type { Clock } from "./primitives/clock.ts";
@@ -170,6 +171,7 @@ function roomsOn({ settings, log, database, secrets }: Ground, { hooks, print, h
   );
   const clients = createClients({ records: clientRecords, fetchDocument });
   const subjects = createSubjects({ database });
+  const deviceCodes = createDeviceCodes({ database, clock, key: secrets.key("user-code"), rateLimits });
   const foreign = openProviders({ settings, log, database, secrets, arrivals, rateLimits, mail: mailDoor });
   const mail = openMail({
     settings,
@@ -231,6 +233,7 @@ function roomsOn({ settings, log, database, secrets }: Ground, { hooks, print, h
     ...logout,
     subjects,
     mail,
+    deviceCodes,
     formTokenKey: secrets.key("form-token"),
     /**
      * Makes the keys that are missing, opens them, and begins to follow what other processes revoke.

@@ -34,6 +34,7 @@ import type { Endpoint } from "./http/endpoint.ts";
 import { browserNonce } from "./http/form-token.ts";
 import { createTraffic } from "./http/traffic.ts";
 import { deleteExpiredJob, startJobs } from "./jobs/jobs.ts";
+import { scopesIn } from "./oauth/scopes.ts";
 import { createLog } from "./observability/log.ts";
 import { createMetrics } from "./observability/metrics.ts";
 import { openApiDocument } from "./openapi.ts";
@@ -101,7 +102,14 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
   const crossSite = createCrossSite(settings);
   const browserSessions = createBrowserSessions({ ...rooms, clock });
   const currentSessions = createCurrentSessions({ ...rooms, clock });
-  const oauth = openOauth({ ...rooms, clock });
+  const metrics = createMetrics({
+    feedReaders: revocations.followers,
+    breachLookups: rooms.breachLookups.counts,
+  });
+  let ownGuard: Guard | undefined;
+  // Made at its first use: it is one more that follows the feed.
+  const userinfoGuard = () => (ownGuard ??= localGuard([settings.audience, settings.issuer]));
+  const oauth = openOauth({ ...rooms, clock, metrics, userinfoGuard });
   const authentication = createAuthentication({
     guard,
     sessions,
@@ -109,10 +117,6 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
     browserSessions,
     crossSite,
     authenticateClient: oauth.authenticateClient,
-  });
-  const metrics = createMetrics({
-    feedReaders: revocations.followers,
-    breachLookups: rooms.breachLookups.counts,
   });
   const authenticate = authentication.user;
   const parts = {
@@ -154,7 +158,14 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
     ...serviceEndpoints({ ...parts, version, openApi, isStopping: () => isStopping }),
   ];
   const traffic = createTraffic();
-  const { pages, routes } = openPages({ ...parts, ...oauth, traffic });
+  const { pages, routes } = openPages({
+    ...parts,
+    ...oauth,
+    clients: { find: oauth.findClient },
+    recordConsent: ({ scope, resources, ...who }) =>
+      oauth.consents.grantStatements(who, { scopes: scopesIn(scope), resources }),
+    traffic,
+  });
   const router = createRouter({ endpoints, pages: routes, authentication, settings, metrics, log, traffic });
   const jobs = startJobs(
     [
@@ -176,6 +187,7 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
     await jobs.stop();
     await traffic.close();
     guard.close();
+    ownGuard?.close();
     await rooms.close();
   }
 

@@ -103,6 +103,16 @@ const operatorFields = {
   keyturn_profile: z.enum(["default", "fapi2"]),
   keyturn_trusted: z.boolean(),
   keyturn_assertion_audience: z.enum(["issuer", "endpoint_too"]),
+  keyturn_refresh_rotation: z.boolean(),
+  keyturn_exchange_resources: z
+    .array(
+      z
+        .string()
+        .max(limits.resourceCharactersMax)
+        .regex(/^[\x21-\x7e]+$/),
+    )
+    .max(limits.resourcesPerClientMax),
+  keyturn_may_impersonate: z.boolean(),
 };
 
 export const operatorMetadataSchema = z

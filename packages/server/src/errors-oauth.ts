@@ -32,7 +32,7 @@ export const oauthRefusals = {
     source: "RFC 8707 §2",
   },
   access_denied: {
-    status: 403,
+    status: 400,
     sentence: "The person, or the operator, has said no.",
     source: "RFC 6749 §4.1.2.1",
   },

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { ResolvedSettings } from "../config.ts";
 import { type RefreshRefusalReason, Refusal, refreshRefusalReasons } from "../errors.ts";
+import { attemptKeyOf } from "../http/attempt-key.ts";
 import type { Answer, Endpoint, EndpointRequest } from "../http/endpoint.ts";
 import { type Proofs, proofAbout, wrongKey } from "../http/proofs.ts";
 import type { Metrics } from "../observability/metrics.ts";
@@ -14,8 +15,6 @@ import { tokenReply } from "./schemas.ts";
 import { FIRST_PARTY_CLIENT, mintFor, secondsUntil } from "./tokens.ts";
 
 const body = z.object({ refreshToken: z.string().max(limits.refreshTokenCharactersMax) });
-// RFC 9110 §5.3: a header that is sent twice arrives as one, joined by a comma. Two keys are not one.
-const ATTEMPT_KEY = new RegExp(`^[ -+\\--~]{1,${limits.attemptKeyCharactersMax}}$`);
 
 interface Dependencies {
   readonly turning: Turning;
@@ -31,12 +30,7 @@ export function refreshEndpoint(dependencies: Dependencies): Endpoint {
   const { turning, clock, metrics, proofs } = dependencies;
 
   async function handle(request: EndpointRequest<z.infer<typeof body>>): Promise<Answer> {
-    const attemptKey = request.header("idempotency-key");
-    if (attemptKey !== undefined && !ATTEMPT_KEY.test(attemptKey)) {
-      throw new Refusal("invalid_request", {
-        description: `Idempotency-Key takes 1 to ${limits.attemptKeyCharactersMax} ASCII characters without a comma, once.`,
-      });
-    }
+    const attemptKey = attemptKeyOf(request);
     const dpopThumbprint = await proofs.thumbprintOf(request);
     const turn = await turning.turn({
       token: request.body.refreshToken,
@@ -97,7 +91,10 @@ function publicReason(reason: TurnRefusal | "malformed"): RefreshRefusalReason {
     case "unknown_secret":
     case "newer_generation":
     case "wrong_client":
+    case "client_changed":
     case "wrong_key":
+    case "scope_not_granted":
+    case "resource_not_granted":
       return "unknown";
     default:
       return unreachable(reason);

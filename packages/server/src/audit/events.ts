@@ -40,6 +40,10 @@ export type AuditEventType =
   | "consent.refused"
   | "consent.withdrawn"
   | "code.reused"
+  | "token.exchanged"
+  | "device.requested"
+  | "device.allowed"
+  | "device.denied"
   | "provider.added"
   | "provider.removed"
   | "provider.enabled"
@@ -58,8 +62,8 @@ export type AuditEventType =
   | "key.retiring"
   | "key.retired";
 
-/** Who did it: the user, the operator (CLI, console), or Keyturn by a rule of its own. */
-export type Actor = "user" | "operator" | "system";
+/** Who did it: the user, the operator (CLI, console), a client for itself, or Keyturn by a rule of its own. */
+export type Actor = "user" | "operator" | "client" | "system";
 
 export interface AuditEvent {
   readonly type: AuditEventType;

@@ -28,7 +28,10 @@ export function parseBasicCredentials(header: string | undefined): ClientCredent
   return id === undefined || secret === undefined ? undefined : { id, secret };
 }
 
+const ENCODED = /[%+]/;
+
 function formDecode(text: string): string | undefined {
+  if (!ENCODED.test(text)) return VSCHARS.test(text) ? text : undefined;
   try {
     const decoded = decodeURIComponent(text.replaceAll("+", " "));
     return VSCHARS.test(decoded) ? decoded : undefined;

@@ -58,6 +58,12 @@ export interface ClientMetadata {
   readonly keyturn_profile: "default" | "fapi2";
   /** Whether the operator vouches for it, so that nobody is asked for consent. */
   readonly keyturn_trusted: boolean;
+  /** False: its refresh tokens are not replaced at each use. Not for public clients, RFC 9700 §2.2.2. */
+  readonly keyturn_refresh_rotation?: boolean | undefined;
+  /** RFC 8693: for what it may get tokens in exchange for its user's, besides what those are for already. */
+  readonly keyturn_exchange_resources?: readonly string[] | undefined;
+  /** RFC 8693 §1.1: whether tokens that it gets in exchange may keep silent about who acts. */
+  readonly keyturn_may_impersonate?: boolean | undefined;
   /** RFC 10070 asks for the issuer as the only audience of an assertion; older clients send the token endpoint. */
   readonly keyturn_assertion_audience: "issuer" | "endpoint_too";
 }

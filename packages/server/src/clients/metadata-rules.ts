@@ -91,7 +91,8 @@ export function isResourceIndicator(text: string): boolean {
   return (
     text.length <= limits.resourceCharactersMax &&
     URL.canParse(text) &&
-    !/[\s#\\]/.test(text) &&
+    // Of the control characters PostgreSQL takes no NUL, and a URI has none at all.
+    !/[\s\p{Cc}#\\]/u.test(text) &&
     text.isWellFormed()
   );
 }

@@ -51,6 +51,8 @@ export function createAuthentication(dependencies: Dependencies) {
       const { sessionId } = verification.identity;
       const session = isId(sessionId) ? await sessions.find(sessionId) : undefined;
       if (session === undefined || sessions.isOver(session)) throw invalidToken();
+      // RFC 8693: a token that another client has got in exchange for this session's is not its owner's.
+      if (verification.identity.clientId !== session.clientId) throw insufficientScope();
       // The account is for its owner: what an application was let in for is at other APIs, and at /oauth/userinfo.
       if (session.kind === "client" || session.kind === "service") throw insufficientScope();
       return session;
@@ -65,10 +67,13 @@ export function createAuthentication(dependencies: Dependencies) {
     },
 
     /** @throws Refusal invalid_client */
-    async client(request: WithHeaders & { readonly parameters: Parameters }): Promise<Client> {
+    async client(
+      request: WithHeaders & { readonly parameters: Parameters },
+      look: ClientLook = "fresh",
+    ): Promise<Client> {
       const { parameters } = request;
       const authorization = request.header("authorization");
-      const client = await authenticateClient({
+      const client = await authenticateClient[look]({
         authorization,
         clientId: parameters.get("client_id"),
         clientSecret: parameters.get("client_secret"),
@@ -81,11 +86,14 @@ export function createAuthentication(dependencies: Dependencies) {
   };
 }
 
+/** `remembered`: as it was a moment ago will do. `anew`: what was remembered has turned out to be old. */
+export type ClientLook = "fresh" | "remembered" | "anew";
+
 interface Dependencies {
   readonly guard: Guard;
   readonly sessions: Sessions;
   readonly clients: Clients;
-  readonly authenticateClient: ReturnType<typeof createClientAuthentication>;
+  readonly authenticateClient: Readonly<Record<ClientLook, ReturnType<typeof createClientAuthentication>>>;
   readonly browserSessions: BrowserSessions;
   readonly crossSite: CrossSite;
 }
@@ -103,7 +111,8 @@ function credentials(authorization: string | undefined): { scheme: "Bearer" | "D
 }
 
 /** The guard's challenge, which names the scheme and hands out a nonce, with our words. */
-function refusedByGuard({ headers }: GuardRefusal): Refusal {
+export function refusedByGuard({ error, headers }: GuardRefusal): Refusal {
+  if (error === "insufficient_scope") return new Refusal("insufficient_scope", { headers });
   const { "WWW-Authenticate": challenge, "DPoP-Nonce": nonce } = headers;
   if (challenge === undefined) return invalidToken();
   return new Refusal("invalid_token", {

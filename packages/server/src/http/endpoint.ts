@@ -37,6 +37,8 @@ export interface ResourceRequest<Body = unknown> extends EndpointRequest<Body> {
 /** A request that a registered client has authenticated, in the way that it is registered for. RFC 6749 §2.3. */
 export interface ClientRequest<Body = unknown> extends EndpointRequest<Body> {
   readonly client: Client;
+  /** Authenticates it again, by what the database has now. For an endpoint that `remembersClient`. */
+  clientAnew(): Promise<Client>;
 }
 
 export interface Answer {
@@ -83,5 +85,10 @@ export type Endpoint = EndpointBase &
     | { readonly access: "public"; handle(request: EndpointRequest<never>): Answer | Promise<Answer> }
     | { readonly access: "user"; handle(request: UserRequest<never>): Answer | Promise<Answer> }
     | { readonly access: "resource"; handle(request: ResourceRequest<never>): Answer | Promise<Answer> }
-    | { readonly access: "client"; handle(request: ClientRequest<never>): Answer | Promise<Answer> }
+    | {
+        readonly access: "client";
+        /** Whether a client as it was a moment ago will do, because the handler has the database compare it. */
+        remembersClient?(request: EndpointRequest): boolean;
+        handle(request: ClientRequest<never>): Answer | Promise<Answer>;
+      }
   );

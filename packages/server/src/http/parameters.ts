@@ -28,8 +28,8 @@ export async function readParameters(request: Request): Promise<Parameters> {
 /** @throws Refusal unsupported_media_type, body_too_large, invalid_request */
 export async function readPairs(request: Request): Promise<Pairs> {
   const { headers } = request;
-  const isEmpty = headers.get("content-type") === null && (headers.get("content-length") ?? "0") === "0";
-  if (isEmpty && request.body === null) return [];
+  // A POST without a body has no type either, and an empty stream on some servers.
+  if (headers.get("content-type") === null && (await readBytes(request)).length === 0) return [];
   if (!FORM_TYPE.test(headers.get("content-type") ?? "")) throw wrongType();
   // A small body may unpack to a huge one.
   if ((headers.get("content-encoding") ?? "identity").toLowerCase() !== "identity") throw wrongType();
@@ -74,7 +74,11 @@ export function parametersOf(
   };
 }
 
+const ENCODED = /[%+]/;
+
 function decoded(text: string): string {
+  // Names and tokens mostly stand as they are.
+  if (!ENCODED.test(text)) return text;
   try {
     return decodeURIComponent(text.replaceAll("+", " "));
   } catch {

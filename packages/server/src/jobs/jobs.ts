@@ -48,6 +48,7 @@ interface Cleaning {
   readonly revocations: { deletePast(): Promise<void> };
   readonly factors: { deletePast(): Promise<void> };
   readonly mailing: { deletePast(): Promise<void> };
+  readonly deviceCodes: { deletePast(): Promise<unknown> };
   readonly rateLimits: { deleteFull(): Promise<unknown> };
   readonly audit: { deleteBefore(before: number): Promise<void> };
   readonly auditDays: number;
@@ -67,6 +68,7 @@ export function deleteExpiredJob({
   revocations,
   factors,
   mailing,
+  deviceCodes,
   rateLimits,
   audit,
   auditDays,
@@ -87,6 +89,7 @@ export function deleteExpiredJob({
       await rateLimits.deleteFull();
       await factors.deletePast();
       await mailing.deletePast();
+      await deviceCodes.deletePast();
       await audit.deleteBefore(now - auditDays * DAY);
       restedUntil = now + 60 * 60 * 1000;
     },

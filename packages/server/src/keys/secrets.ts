@@ -25,7 +25,8 @@ export type KeyPurpose =
   | "dpop-nonce"
   | "form-token"
   | "passkey-challenge"
-  | "mail-code";
+  | "mail-code"
+  | "user-code";
 
 /** The keys of the refresh token's wire format (DESIGN §3), of one master secret. */
 export interface RefreshKeys {
@@ -140,6 +141,7 @@ function derive(master: Uint8Array): Derived {
       "dpop-nonce": key("dpop-nonce"),
       "passkey-challenge": key("passkey-challenge"),
       "mail-code": key("mail-code"),
+      "user-code": key("user-code"),
     },
   };
 }

@@ -159,6 +159,19 @@ test("nodes that start together on an empty database agree on the keys", async (
   assert.equal((await eventTypes(house.test.database)).length, 3);
 });
 
+test("an algorithm that a client chooses gets its keys at its first use, the same ones on every node, once", async (t) => {
+  const house = await openHouse(t);
+  const nodes = await Promise.all([house.remoteNode(), house.remoteNode()]);
+  await Promise.all(nodes.map((node) => node.start()));
+  assert.throws(() => nodes[0]!.current("RS256"));
+  await Promise.all([...nodes, ...nodes].map((node) => node.ensure("RS256")));
+  assert.equal(new Set(nodes.map((node) => node.current("RS256").id)).size, 1);
+  const id = nodes[0]!.current("RS256").id;
+  assert.ok(nodes[1]!.jwks().keys.some(({ kid }) => kid === id));
+  await nodes[0]!.ensure("RS256");
+  assert.equal((await nodes[0]!.list()).length, 4);
+});
+
 test("rotation waits until verifiers know the next key", async (t) => {
   const house = await openHouse(t);
   const keys = await started(house);

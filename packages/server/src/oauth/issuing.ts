@@ -5,6 +5,7 @@ import { acrOf } from "../sessions/acr.ts";
 import type { TurnedSession } from "../sessions/turn-group.ts";
 import type { AccessTokens } from "../tokens/access-token.ts";
 import type { IdTokens, ProfileClaims } from "../tokens/id-token.ts";
+import type { Actor } from "../tokens/own-tokens.ts";
 import type { User } from "../users/user.ts";
 import { hasScope } from "./scopes.ts";
 import type { Subjects } from "./subjects.ts";
@@ -24,10 +25,14 @@ export interface TokenReply {
 /** What is known of the session that tokens are issued for. */
 export interface Issue {
   readonly client: Client;
-  readonly session: Pick<
-    TurnedSession,
-    "sessionId" | "userId" | "amr" | "authenticatedAt" | "expiresAt" | "rights"
-  >;
+  readonly session: Pick<TurnedSession, "sessionId" | "userId" | "amr" | "authenticatedAt" | "expiresAt"> & {
+    /** None for a client that acts for itself: roles are people's. */
+    readonly rights?: TurnedSession["rights"] | undefined;
+  };
+  /** Default: what the client calls the session's user. */
+  readonly subject?: string | undefined;
+  /** RFC 8693 §4.1. */
+  readonly actor?: Actor | undefined;
   /** What the access token is for: one of the resources of the session, or several; empty: the audience of the settings. */
   readonly resources: readonly string[];
   readonly scope: string;
@@ -37,6 +42,8 @@ export interface Issue {
   /** For the ID token, which is issued when the scope has `openid`. */
   readonly user?: User | undefined;
   readonly nonce?: string | undefined;
+  /** RFC 8693 §2.2.1. */
+  readonly issuedTokenType?: string | undefined;
 }
 
 export type Issuing = ReturnType<typeof createIssuing>;
@@ -60,12 +67,15 @@ export function createIssuing(dependencies: Dependencies) {
 
     issue(issue: Issue): TokenReply {
       const { client, session, resources, scope, keyThumbprint, refreshToken, user, nonce } = issue;
-      const subject = subjects.of(client, session.userId);
-      const proof = { amr: session.amr, acr: acrOf(session.amr), authenticatedAt: session.authenticatedAt };
+      const subject = issue.subject ?? subjects.of(client, session.userId);
+      const { amr, authenticatedAt } = session;
+      const proof = { amr, acr: acrOf(amr), authenticatedAt };
       const [first = settings.audience, ...others] = resources;
       const { token, expiresIn } = accessTokens.mint({
-        ...proof,
+        // RFC 9068 §2.2.1: these are of tokens "issued by a grant that involves the resource owner".
+        ...(amr.length > 0 && proof),
         subject,
+        actor: issue.actor,
         sessionId: session.sessionId,
         clientId: client.id,
         audience: others.length === 0 ? first : [first, ...others],
@@ -95,6 +105,7 @@ export function createIssuing(dependencies: Dependencies) {
         scope,
         refresh_token: refreshToken,
         id_token: idToken,
+        issued_token_type: issue.issuedTokenType,
       };
     },
   };

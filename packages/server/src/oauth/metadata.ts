@@ -34,6 +34,11 @@ export function discoveryEndpoints({
     end_session_endpoint: `${issuer}/oauth/logout`,
     backchannel_logout_supported: true,
     backchannel_logout_session_supported: true,
+    userinfo_endpoint: `${issuer}/oauth/userinfo`,
+    revocation_endpoint: `${issuer}/oauth/revoke`,
+    // RFC 8628 §4
+    device_authorization_endpoint: `${issuer}/oauth/device`,
+    introspection_endpoint: `${issuer}/oauth/introspect`,
     jwks_uri: `${issuer}/.well-known/jwks.json`,
     ...authorizationMetadata(issuer, requestObjects),
     grant_types_supported: grants.map(({ type }) => type),
@@ -41,6 +46,16 @@ export function discoveryEndpoints({
     token_endpoint_auth_methods_supported: clientAuthenticationMethods,
     token_endpoint_auth_signing_alg_values_supported: clientSigningAlgorithms,
     id_token_signing_alg_values_supported: idTokenAlgorithms,
+    userinfo_signing_alg_values_supported: idTokenAlgorithms,
+    // RFC 8414 §2, of those that authenticate: what anybody may claim to be may not introspect.
+    revocation_endpoint_auth_methods_supported: clientAuthenticationMethods,
+    revocation_endpoint_auth_signing_alg_values_supported: clientSigningAlgorithms,
+    introspection_endpoint_auth_methods_supported: clientAuthenticationMethods.filter(
+      (one) => one !== "none",
+    ),
+    introspection_endpoint_auth_signing_alg_values_supported: clientSigningAlgorithms,
+    // RFC 9701 §7
+    introspection_signing_alg_values_supported: idTokenAlgorithms,
     // RFC 9449 §5.1
     dpop_signing_alg_values_supported: ["ES256", "EdDSA", "Ed25519"],
     acr_values_supported: Object.values(acrValues),

@@ -1,4 +1,4 @@
-import type { ClientMetadata } from "../clients/client.ts";
+import type { Client, ClientMetadata } from "../clients/client.ts";
 import { type ResourceRow, selectAllResources, selectResources } from "../clients/clients.sql.ts";
 import { isResourceIndicator } from "../clients/metadata-rules.ts";
 import { limits } from "../primitives/limits.ts";
@@ -11,6 +11,16 @@ export interface Resource {
   /** The client by which it follows the feed and introspects. */
   readonly clientId: string;
   readonly scopes: readonly string[];
+}
+
+/** What an API calls itself in tokens: a resource that is registered without identifiers is that of the settings. */
+export function identifiersOf(
+  { type, metadata }: Pick<Client, "type" | "metadata">,
+  audience: string,
+): readonly string[] {
+  if (type !== "resource") return [];
+  const { keyturn_resources: own } = metadata;
+  return own.length === 0 ? [audience] : own;
 }
 
 export type Resources = ReturnType<typeof createResources>;

@@ -15,6 +15,14 @@ export const isWithin = (asked: string, granted: string): boolean => {
   return scopesIn(asked).every((scope) => all.has(scope));
 };
 
+/** The most that a client may have; undefined: every scope. */
+export function scopesAllowed(
+  client: Pick<Client, "metadata" | "origin" | "mayAsk">,
+): ReadonlySet<string> | undefined {
+  if (isStranger(client)) return client.mayAsk && new Set(client.mayAsk);
+  return client.metadata.scope === undefined ? undefined : new Set(scopesIn(client.metadata.scope));
+}
+
 /**
  * What a client gets of what it asks for. RFC 6749 §3.3: "The authorization server MAY fully or partially ignore the
  * scope requested by the client […]. If the issued access token scope is different […] the authorization server MUST
@@ -31,11 +39,10 @@ export function grantableScope(given: {
   readonly known: readonly string[];
 }): string | undefined {
   const { asked, client, known } = given;
-  const registered =
-    client.metadata.scope === undefined ? undefined : new Set(scopesIn(client.metadata.scope));
+  const { scope: registered } = client.metadata;
   const exists = new Set<string>([...standardScopes, ...known]);
-  const wanted = asked === undefined ? [...(registered ?? ["openid"])] : scopesIn(asked);
-  const may = isStranger(client) ? client.mayAsk && new Set(client.mayAsk) : registered;
+  const wanted = scopesIn(asked ?? registered ?? "openid");
+  const may = scopesAllowed(client);
   const granted = wanted.filter((scope) => exists.has(scope) && (may?.has(scope) ?? true));
   return granted.length === 0 ? undefined : granted.join(" ");
 }

@@ -1,8 +1,12 @@
 import { z } from "zod";
+import type { Client } from "../clients/client.ts";
 import { Refusal } from "../errors.ts";
+import { attemptKeyOf } from "../http/attempt-key.ts";
 import type { Answer, ClientRequest, Endpoint } from "../http/endpoint.ts";
 import { type Proofs, proofAbout } from "../http/proofs.ts";
-import type { Grant } from "./grants/grant.ts";
+import type { Metrics } from "../observability/metrics.ts";
+import type { Grant, GrantRequest } from "./grants/grant.ts";
+import type { TokenReply } from "./issuing.ts";
 
 const reply = z.object({
   access_token: z.string(),
@@ -17,6 +21,7 @@ const reply = z.object({
 interface Dependencies {
   readonly grants: readonly Grant[];
   readonly proofs: Proofs;
+  readonly metrics: Pick<Metrics, "granted">;
 }
 
 /** Parameters by which a client authenticates in the form. */
@@ -28,8 +33,28 @@ export const clientParameters = {
 } as const;
 
 /** POST /oauth/token, RFC 6749 §3.2: a grant for tokens. */
-export function tokenEndpoint({ grants, proofs }: Dependencies): Endpoint {
+export function tokenEndpoint({ grants, proofs, metrics }: Dependencies): Endpoint {
   const byType = new Map<string, Grant>(grants.map((grant) => [grant.type, grant]));
+
+  async function counted(grant: Grant, request: GrantRequest): Promise<TokenReply> {
+    try {
+      const reply = await grant.handle(request);
+      metrics.granted(grant.type, "issued");
+      return reply;
+    } catch (error) {
+      metrics.granted(grant.type, error instanceof Refusal ? error.code : "server_error");
+      throw error;
+    }
+  }
+
+  /** RFC 9449 §5.2: a client that is registered so "MUST" send proofs. */
+  function mustProve(client: Client, thumbprint: string | undefined): void {
+    if (thumbprint !== undefined || !client.metadata.dpop_bound_access_tokens) return;
+    throw new Refusal("invalid_dpop_proof", {
+      description: "This client is registered for DPoP: send a proof in the DPoP header.",
+      headers: proofs.nonceHeader(),
+    });
+  }
 
   async function handle(request: ClientRequest): Promise<Answer> {
     const { client, parameters, ip, userAgent } = request;
@@ -37,18 +62,25 @@ export function tokenEndpoint({ grants, proofs }: Dependencies): Endpoint {
     if (type === undefined) throw new Refusal("invalid_request", { description: "grant_type is missing." });
     const grant = byType.get(type);
     if (grant === undefined) throw new Refusal("unsupported_grant_type");
-    // RFC 6749 §5.2: "The authenticated client is not authorized to use this authorization grant type."
-    if (!client.metadata.grant_types.includes(grant.type)) throw new Refusal("unauthorized_client");
+    mayUse(client, grant);
     const dpopThumbprint = await proofs.thumbprintOf(request);
-    if (dpopThumbprint === undefined && client.metadata.dpop_bound_access_tokens) {
-      // RFC 9449 §5.2: such a client "MUST" send proofs.
-      throw new Refusal("invalid_dpop_proof", {
-        description: "This client is registered for DPoP: send a proof in the DPoP header.",
-        headers: proofs.nonceHeader(),
-      });
-    }
-    const attemptKey = request.header("idempotency-key");
-    const json = await grant.handle({ client, parameters, dpopThumbprint, attemptKey, ip, userAgent });
+    mustProve(client, dpopThumbprint);
+    const anew = async (): Promise<Client> => {
+      const found = await request.clientAnew();
+      mayUse(found, grant);
+      mustProve(found, dpopThumbprint);
+      return found;
+    };
+    const attemptKey = attemptKeyOf(request);
+    const json = await counted(grant, {
+      client,
+      clientAnew: anew,
+      parameters,
+      dpopThumbprint,
+      attemptKey,
+      ip,
+      userAgent,
+    });
     return {
       status: 200,
       json,
@@ -62,6 +94,8 @@ export function tokenEndpoint({ grants, proofs }: Dependencies): Endpoint {
     path: "/oauth/token",
     summary: "Tokens for a grant, RFC 6749 §3.2",
     access: "client",
+    // The turn asks the database whether the client is still what is remembered of it.
+    remembersClient: ({ parameters }) => parameters.get("grant_type") === "refresh_token",
     parameters: {
       grant_type: { about: `One of ${grants.map(({ type }) => type).join(", ")}` },
       ...Object.assign({}, ...grants.map(({ parameters }) => parameters)),
@@ -82,4 +116,9 @@ export function tokenEndpoint({ grants, proofs }: Dependencies): Endpoint {
     anyOrigin: true,
     handle,
   };
+}
+
+/** RFC 6749 §5.2: "The authenticated client is not authorized to use this authorization grant type." */
+function mayUse(client: Client, { type }: Grant): void {
+  if (!client.metadata.grant_types.includes(type)) throw new Refusal("unauthorized_client");
 }

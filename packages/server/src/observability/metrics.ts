@@ -14,6 +14,7 @@ interface Instruments {
   readonly requests: Histogram<"endpoint" | "status">;
   readonly turns: Counter<"outcome">;
   readonly signIns: Counter<"outcome">;
+  readonly grants: Counter<"grant" | "outcome">;
 }
 
 /** What is counted before the library is there waits; more than this is not counted. */
@@ -52,6 +53,7 @@ export function createMetrics(gauges: Gauges) {
       else record(({ requests }) => requests.observe(labels, seconds));
     },
     turned: (outcome: string) => record(({ turns }) => turns.inc({ outcome })),
+    granted: (grant: string, outcome: string) => record(({ grants }) => grants.inc({ grant, outcome })),
     signedIn: (outcome: string) => record(({ signIns }) => signIns.inc({ outcome })),
     async text(): Promise<{ text: string; contentType: string }> {
       const { registry } = await load();
@@ -102,6 +104,12 @@ async function makeInstruments(gauges: Gauges): Promise<Instruments> {
       name: "keyturn_sign_ins_total",
       help: "Sign-ins tried, by outcome.",
       labelNames: ["outcome"],
+      registers,
+    }),
+    grants: new prometheus.Counter({
+      name: "keyturn_grants_total",
+      help: "Requests of known clients at the token endpoint, by grant type and outcome.",
+      labelNames: ["grant", "outcome"],
       registers,
     }),
   };

@@ -7,6 +7,7 @@ import { loadAssets } from "./assets.ts";
 import { authorizePages } from "./authorize.ts";
 import { confirmAddressPages } from "./confirm-address.ts";
 import { connectedPages } from "./connected.ts";
+import { devicePages } from "./device.ts";
 import { factorPages } from "./factors.ts";
 import { firstPasswordPages } from "./first-password.ts";
 import { forgottenPages } from "./forgotten.ts";
@@ -46,6 +47,7 @@ type Parts = Needs<typeof accountPages> &
   Needs<typeof signUpPages> &
   Needs<typeof providerPages> &
   Needs<typeof firstPasswordPages> &
+  Needs<typeof devicePages> &
   Needs<typeof authorizePages> &
   Needs<typeof applicationPages> &
   Needs<typeof connectedPages> &
@@ -102,6 +104,7 @@ export function createPages(given: Parts): {
       ...returnPages(parts),
       ...authorizePages(parts),
       ...applicationPages(parts),
+      ...devicePages(parts),
     ],
     assets: [stylesheet, icon, script],
     problemPage: problemPages(view),

@@ -2,6 +2,7 @@ import type { AuditEventType } from "../audit/events.ts";
 import { refusals } from "../errors.ts";
 import type { PageProblem } from "../http/page.ts";
 import type { EndReason } from "../sessions/end.ts";
+import { deviceEvents, deviceTexts } from "./texts-device.ts";
 import { factorEvents, factorTexts } from "./texts-factors.ts";
 import { logoutTexts } from "./texts-logout.ts";
 import { mailEvents, mailNotices, mailTexts } from "./texts-mail.ts";
@@ -65,6 +66,7 @@ const endings: Readonly<Partial<Record<EndReason, string>>> = {
   signed_out: "You signed out",
   ended_by_user: "You signed out another device",
   ended_by_operator: "A device was signed out by the operator of this site",
+  revoked_by_client: "An application signed itself out",
   password_changed: "Other devices were signed out, because the password was changed",
   user_disabled: "All devices were signed out, because the account was switched off",
 };
@@ -80,6 +82,7 @@ const events: Readonly<Partial<Record<AuditEventType, (facts: EventFacts) => str
   "password.changed": ({ byOperator }) =>
     byOperator ? "The operator of this site changed your password" : "You changed your password",
   ...providerEvents,
+  ...deviceEvents,
   ...oauthEvents,
   ...mailEvents,
   "sign_in.failed": ({ isByMail }) =>
@@ -177,6 +180,7 @@ export const texts = {
   logout: logoutTexts,
   mail: mailTexts,
   oauth: oauthTexts,
+  device: deviceTexts,
   nav: { label: "Account", account: "Your account", signIn: "Sign in", signOut: "Sign out" },
 
   home: {

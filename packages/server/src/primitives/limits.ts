@@ -160,6 +160,10 @@ export const limits = {
   /** RFC 9126 §2.2: "a relatively short lifetime (e.g., between 5 and 600 seconds)"; one waits for a sign-in meanwhile. */
   pushedRequestSeconds: 60,
   waitingRequestSeconds: 1800,
+  /** Clients that are remembered as they were a moment ago, for refreshes. */
+  clientsKnownMax: 1000,
+  /** Who acts for whom for whom, in one token: RFC 8693 §4.1. */
+  actorsMax: 5,
   /** For so long a browser may send the same decision again: a button that is clicked twice, a page that is loaded anew. */
   decisionRepeatSeconds: 10,
   /** So long after its end a used code is known, so that a second use ends what the first one gave. */
@@ -170,6 +174,7 @@ export const limits = {
   loginHintCharactersMax: 254,
   deviceCodeSeconds: 900,
   deviceIntervalSeconds: 5,
+  deviceIntervalSecondsMax: 300,
   /** How far ahead `exp` of a client's assertion may lie: the example of RFC 10070 §4.1 has an hour. */
   assertionSecondsMax: 3600,
   /** How long a client is tried to be told that a session is over; afterwards its own tokens have long expired. */

@@ -51,6 +51,13 @@ export const rateRules = {
   clientDocumentNew: { name: "client-document-new", burst: 300, seconds: 2 },
   /** Authorization requests of one address that wait for somebody: each is a row for half an hour. */
   authorizationRequest: { name: "authorization-request-address", burst: 200, seconds: 2 },
+  /**
+   * Codes typed at /device: RFC 8628 §5.1. 20^8 codes, so that whoever guesses for an hour with one account hits one of a
+   * thousand that are waiting with a probability of one in 160,000.
+   */
+  deviceUserCode: { name: "device-user-code", burst: 10, seconds: 30 },
+  /** Devices that begin from one address: each is a row for a quarter of an hour. */
+  deviceStart: { name: "device-start-address", burst: 60, seconds: 5 },
   /** Not a limit on people: how often the audit log repeats that somebody is being limited. */
   limitedAudit: { name: "limited-audit", burst: 1, seconds: 3600 },
 } as const satisfies Record<string, RateRule>;

@@ -11,6 +11,8 @@ export type EndReason =
   | "signed_out"
   | "ended_by_user"
   | "ended_by_operator"
+  /** RFC 7009: the client has given its tokens back. */
+  | "revoked_by_client"
   | "reused"
   /** The code that started it was used once more: RFC 6749 §4.1.2. */
   | "code_reused"

@@ -36,6 +36,7 @@ export function explainSession(
 }
 
 function signedInText({ amr, device, kind, keyThumbprint }: Session): string {
+  if (kind === "service") return "A client asked for an access token for itself.";
   const holder = kind === "browser" ? ", in a browser that holds a cookie" : "";
   const bound = keyThumbprint === undefined ? "" : "; its refresh token is bound to a key of the client's";
   return `Signed in${withMethods(amr)}${on(device)}${holder}${bound}.`;
@@ -87,6 +88,13 @@ function eventMoment(event: StoredAuditEvent): Moment[] {
         { at: event.at, text: `Its user proved again who they are${withMethods(amr)}${from(event.ip)}.` },
       ];
     }
+    case "token.exchanged": {
+      const { resources } = event.detail ?? {};
+      const text = `${event.clientId} got an access token for ${resources} in exchange for one of this session.`;
+      return [{ at: event.at, text }];
+    }
+    case "device.allowed":
+      return [{ at: event.at, text: `From here a device was let in by its code (${event.clientId}).` }];
     case "session.ended": {
       const { reason, by } = event.detail ?? {};
       const successor = reason === "replaced" && typeof by === "string" ? `, ${by}` : "";
@@ -122,6 +130,8 @@ function endText(reason: EndReason): string {
       return "The user ended it from another device";
     case "ended_by_operator":
       return "The operator ended it";
+    case "revoked_by_client":
+      return "The application gave its tokens back";
     case "reused":
       return "An old refresh token was used again";
     case "code_reused":

@@ -45,10 +45,12 @@ export function createRights({ database, clock, settings }: Dependencies) {
     /**
      * What a token of this session says that is minted now. Read it after the session has been started: a change
      * meanwhile either is in it, or has an entry in the feed for the session. None when there is no such session.
+     * @param asked the resource that the token is for, several separated by spaces; default: what the session is for
      */
-    async of(sessionId: Id): Promise<Rights> {
+    async of(sessionId: Id, asked?: string): Promise<Rights> {
       const readAt = clock.now();
-      const row = await database.one<RightsRow>(selectRights(idToBytes(sessionId), settings.audience));
+      const { audience } = settings;
+      const row = await database.one<RightsRow>(selectRights(idToBytes(sessionId), { asked, audience }));
       return row === undefined
         ? { roles: [], permissions: [], readAt, notBefore: 0 }
         : rightsFromRow(row, readAt);

@@ -46,6 +46,20 @@ export interface Session {
   readonly endEvent: Id | undefined;
 }
 
+/** A client that acts for itself. */
+export interface NewServiceSession {
+  readonly clientId: string;
+  /** The client's `updatedAt` by which it was authenticated; no session is started when it is another by now. */
+  readonly clientVersion: number | undefined;
+  readonly scope: string;
+  readonly resources: readonly string[];
+  /** Milliseconds since 1970: the end of the one token. */
+  readonly expiresAt: number;
+  readonly ip?: string | undefined;
+  readonly userAgent?: string | undefined;
+  readonly keyThumbprint?: string | undefined;
+}
+
 export interface NewSession {
   readonly userId: Id;
   readonly clientId: string;
@@ -55,6 +69,8 @@ export interface NewSession {
   readonly resources?: readonly string[] | undefined;
   /** RFC 8176. */
   readonly amr: readonly string[];
+  /** Its first secret, 32 bytes, where it has to be derived again if the reply is lost. Default: drawn. */
+  readonly secret?: Buffer | undefined;
   /** When the user proved who they are, if not now; milliseconds since 1970. */
   readonly authenticatedAt?: number | undefined;
   /** An end before that of its kind; milliseconds since 1970. */
@@ -89,7 +105,7 @@ export function sessionFromRow(row: SessionRow, settings: LifeSettings): Session
     parent: row.parent === null ? undefined : idFromBytes(row.parent),
     scope: row.scope,
     resources: row.resources === null ? [] : row.resources.split(" "),
-    amr: row.amr.split(" "),
+    amr: row.amr === "" ? [] : row.amr.split(" "),
     device: row.device ?? undefined,
     ip: row.ip ?? undefined,
     userAgent: row.user_agent ?? undefined,

@@ -42,7 +42,20 @@ export function lockUser(id: Id): Sql {
  * A new session, only if its user is (still) there and not disabled: a sign-in that races with the operator's
  * "disable" must not slip through between the look at the user and this insert. `lockUser` comes before it.
  */
-export function insertSession(row: SessionRow & { digest: Uint8Array }, onlyIf: Sql): Sql {
+export function insertSession(row: NewRow, onlyIf: Sql): Sql {
+  const user = sql`EXISTS (SELECT 1 FROM users WHERE id = ${row.user_id} AND disabled_at IS NULL)`;
+  return insertRow(row, sql`${user} AND ${onlyIf}`);
+}
+
+/** The same for a client that acts for itself: there is no user. Only if the client is (still) as it authenticated. */
+export function insertServiceSession(row: NewRow, version: number | undefined): Sql {
+  const same = version === undefined ? always : sql`updated_at = ${version}`;
+  return insertRow(row, sql`EXISTS (SELECT 1 FROM clients WHERE id = ${row.client_id} AND ${same})`);
+}
+
+type NewRow = SessionRow & { digest: Uint8Array };
+
+function insertRow(row: NewRow, onlyIf: Sql): Sql {
   return sql`
     INSERT INTO sessions (${columns}, digest)
     SELECT ${row.id}, ${row.user_id}, ${row.client_id}, ${row.kind}, ${row.parent}, ${row.scope}, ${row.resources},
@@ -50,7 +63,7 @@ export function insertSession(row: SessionRow & { digest: Uint8Array }, onlyIf: 
       ${row.device}, ${row.ip}, ${row.user_agent}, ${row.dpop_thumbprint}, ${row.authenticated_at},
       ${row.last_used_at}, ${row.expires_at}, ${row.generation}, ${row.recent}, ${row.revoked_at},
       ${row.end_reason}, ${row.end_event}, ${row.digest}
-    WHERE EXISTS (SELECT 1 FROM users WHERE id = ${row.user_id} AND disabled_at IS NULL) AND ${onlyIf}`;
+    WHERE ${onlyIf}`;
 }
 
 export function selectSession(id: Id): Sql {
@@ -133,10 +146,19 @@ export function selectIdAfter(cursor: Id, rows: number): Sql {
   return sql`SELECT id FROM sessions WHERE id > ${idToBytes(cursor)} ORDER BY id LIMIT 1 OFFSET ${rows - 1}`;
 }
 
-/** No index on time is needed, and none slows a turn down: the walk follows the primary key. */
-export function deleteOverBetween(slice: { after: Id; upTo: Id | undefined; over: number }): Sql {
+/**
+ * No index on time is needed, and none slows a turn down: the walk follows the primary key. Of services, which have a
+ * session for each token, nobody asks how one ended: they go sooner.
+ */
+export function deleteOverBetween(slice: {
+  after: Id;
+  upTo: Id | undefined;
+  over: number;
+  servicesOver: number;
+}): Sql {
   const upTo = slice.upTo === undefined ? sql`1 = 1` : sql`id <= ${idToBytes(slice.upTo)}`;
   return sql`
     DELETE FROM sessions WHERE id > ${idToBytes(slice.after)} AND ${upTo}
-      AND (expires_at < ${slice.over} OR revoked_at < ${slice.over})`;
+      AND (expires_at < ${slice.over} OR revoked_at < ${slice.over}
+        OR (kind = 'service' AND expires_at < ${slice.servicesOver}))`;
 }

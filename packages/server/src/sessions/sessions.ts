@@ -31,11 +31,14 @@ function ofUser(
   return except === undefined ? whichOfUser(userId, onlyIf) : whichOfUserBut(userId, { except, onlyIf });
 }
 
+/** A service's session outlives its token by so long, for whoever looks into what has just happened. */
+const SERVICE_KEPT_MS = 60 * 60 * 1000;
+
 export type Sessions = ReturnType<typeof createSessions>;
 
 export function createSessions(dependencies: StartDependencies) {
   const { database, clock, settings, onEnded } = dependencies;
-  const { start } = createStarting(dependencies);
+  const { start, startService, firstCredential } = createStarting(dependencies);
 
   async function end(ending: { which: Sql; userId?: Id; sessionId?: Id }, by: EndedBy): Promise<number> {
     const at = clock.now();
@@ -59,6 +62,8 @@ export function createSessions(dependencies: StartDependencies) {
 
   return {
     start,
+    startService,
+    firstCredential,
 
     async find(id: Id): Promise<Session | undefined> {
       const row = await database.one<SessionRow>(selectSession(id));
@@ -142,7 +147,9 @@ export function createSessions(dependencies: StartDependencies) {
     ): Promise<{ deleted: number; next: Id | undefined }> {
       const last = await database.one<{ id: Uint8Array }>(selectIdAfter(cursor, 1000));
       const next = last === undefined ? undefined : idFromBytes(last.id);
-      const [result] = await database.batch([deleteOverBetween({ after: cursor, upTo: next, over })]);
+      const [result] = await database.batch([
+        deleteOverBetween({ after: cursor, upTo: next, over, servicesOver: clock.now() - SERVICE_KEPT_MS }),
+      ]);
       return { deleted: result?.changes ?? 0, next };
     },
   };

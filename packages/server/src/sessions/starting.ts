@@ -1,15 +1,23 @@
 import { insertEvent } from "../audit/audit.sql.ts";
 import type { Clock } from "../primitives/clock.ts";
 import { sha256 } from "../primitives/digest.ts";
-import { type Id, idToBytes, newId } from "../primitives/id.ts";
+import { type Id, idFromBytes, idToBytes, newId } from "../primitives/id.ts";
 import { randomBytes } from "../primitives/random.ts";
 import type { Database, Sql } from "../storage/database.ts";
 import type { RefreshTokens } from "../tokens/refresh-token.ts";
 import type { SessionCookies } from "../tokens/session-cookie.ts";
 import { endStatements } from "./end.ts";
-import { type LifeSettings, lifeOf, type NewSession, type Session, sessionFromRow } from "./session.ts";
+import {
+  type LifeSettings,
+  lifeOf,
+  type NewServiceSession,
+  type NewSession,
+  type Session,
+  sessionFromRow,
+} from "./session.ts";
 import {
   always,
+  insertServiceSession,
   insertSession,
   lockUser,
   type SessionRow,
@@ -67,7 +75,7 @@ export function createStarting(dependencies: StartDependencies) {
     const { also = [], follows = () => [], onlyIf = always, replaces } = options;
     const now = clock.now();
     const id = newId(now);
-    const secret = Buffer.from(randomBytes(32));
+    const secret = input.secret ?? Buffer.from(randomBytes(32));
     const row = newRow({ input, id, now, settings });
     const { userId, clientId, ip } = input;
     const statements = [
@@ -104,7 +112,49 @@ export function createStarting(dependencies: StartDependencies) {
     };
   }
 
-  return { start };
+  /**
+   * Starts a session of a client that acts for itself. It lives as long as its one token, for which there is no
+   * refresh token (RFC 6749 §4.4.3): it is there so that the token can be listed and revoked. Undefined when the
+   * client is gone, or another than the one that authenticated.
+   */
+  async function startService(input: NewServiceSession): Promise<Session | undefined> {
+    const now = clock.now();
+    const id = newId(now);
+    const { clientId, clientVersion, ip } = input;
+    const whole = { ...input, userId: idOfService(clientId), kind: "service", amr: [] } as const;
+    const row = newRow({ input: whole, id, now, settings });
+    const event = {
+      type: "session.started",
+      actor: "client",
+      sessionId: id,
+      clientId,
+      ip,
+      detail: { kind: "service", scope: input.scope },
+    } as const;
+    const [inserted] = await database.batch([
+      insertServiceSession({ ...row, digest: sha256(randomBytes(32)) }, clientVersion),
+      insertEvent({ id: newId(now), at: now, event, onlyIf: sessionExists(id) }),
+    ]);
+    return inserted?.changes === 1 ? sessionFromRow(row, settings) : undefined;
+  }
+
+  return {
+    start,
+    startService,
+    /** The first credential of a session once more, for whoever can derive its first secret. */
+    firstCredential: ({ kind, id }: Session, secret: Buffer) => credentialOf(kind, idToBytes(id), secret),
+  };
+}
+
+/**
+ * What stands for the user of a service's session: made of the client's id, and no user's. Users' ids are UUIDs of
+ * version 7, and this is one of version 8 (RFC 9562 §5.8).
+ */
+export function idOfService(clientId: string): Id {
+  const bytes = Buffer.from(sha256(`client ${clientId}`).subarray(0, 16));
+  bytes[6] = 0x80 | ((bytes[6] ?? 0) & 0x0f);
+  bytes[8] = 0x80 | ((bytes[8] ?? 0) & 0x3f);
+  return idFromBytes(bytes);
 }
 
 /**

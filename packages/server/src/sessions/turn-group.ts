@@ -9,7 +9,15 @@ import { endStatements } from "./end.ts";
 import { decodeRecent, encodeRecent } from "./recent.ts";
 import { type Rights, rightsFromRow } from "./rights.ts";
 import { whichAlone } from "./sessions.sql.ts";
-import { decideTurn, type Successor, type TurnDecision, type TurnRefusal, type TurnState } from "./turn.ts";
+import {
+  type AskedPart,
+  decideTurn,
+  type Presented,
+  type Successor,
+  type TurnDecision,
+  type TurnRefusal,
+  type TurnState,
+} from "./turn.ts";
 import { hasDigest, type TurnRow, updateTurned } from "./turning.sql.ts";
 
 export interface TurnRequest {
@@ -20,6 +28,12 @@ export interface TurnRequest {
   readonly attemptKey?: string | undefined;
   readonly dpopThumbprint?: string | undefined;
   readonly ip?: string | undefined;
+  /** The client's `updatedAt` by which it was authenticated: another one in the database refuses the turn. */
+  readonly clientVersion?: number | undefined;
+  /** False for a client whose tokens are not replaced routinely. */
+  readonly rotates?: boolean | undefined;
+  /** What the access token is to be for, if less than all that was granted. */
+  readonly asked?: AskedPart | undefined;
 }
 
 /** What the tokens of the reply are made from. Times are milliseconds since 1970. */
@@ -28,6 +42,8 @@ export interface TurnedSession {
   readonly userId: string;
   readonly clientId: string;
   readonly scope: string;
+  /** RFC 8707: what its tokens may be for. Empty: the audience of the settings. */
+  readonly resources: readonly string[];
   readonly amr: readonly string[];
   readonly rights: Rights;
   /** RFC 7638: the key that the session is bound to, if it is. */
@@ -38,7 +54,7 @@ export interface TurnedSession {
 
 export type TurnOutcome =
   | {
-      readonly outcome: "turned" | "replayed";
+      readonly outcome: "turned" | "replayed" | "kept";
       readonly refreshToken: string;
       readonly session: TurnedSession;
       /** When the session ends if it is not used again. */
@@ -50,7 +66,12 @@ export type TurnOutcome =
 
 export type Examination =
   /** The current token, or one whose successor would be handed out again. */
-  | { readonly standing: "good"; readonly sessionId: string }
+  | {
+      readonly standing: "good";
+      readonly sessionId: string;
+      readonly session: TurnedSession;
+      readonly refreshExpiresAt: number;
+    }
   /** A token of this session that was replaced too long ago. */
   | { readonly standing: "old"; readonly sessionId: string }
   | { readonly standing: "over" }
@@ -87,6 +108,8 @@ export interface Group {
   readonly sessionId: Buffer;
   readonly waiting: Waiting[];
   readonly row: TurnRow | undefined;
+  /** The row with the rights at what each request asks for, where requests ask for less than all. */
+  readonly rowsAsked: ReadonlyMap<string | undefined, TurnRow>;
   /** Just before the row was read; milliseconds since 1970. */
   readonly readAt: number;
   outcomes: TurnOutcome[];
@@ -104,15 +127,16 @@ export interface Group {
 export function decideGroup(group: Group, dependencies: TurningDependencies): void {
   const { row } = group;
   const at = dependencies.database.clock.now();
-  const initial = row === undefined ? undefined : stateOf(row);
+  const { audience } = dependencies.settings;
+  const initial = row === undefined ? undefined : stateOf(row, audience);
   let state = initial;
   let ip = null as string | null;
   for (const waiting of group.waiting) {
     const decision = decideTurn(state, presentedBy(waiting), rulesFor(waiting, at, dependencies));
-    if (decision.act === "turn") {
+    if (decision.act === "turn" || decision.act === "keep") {
       state = decision.next;
       ip = waiting.request.ip ?? null;
-      if (decision.adopted) group.adoptedFrom = waiting;
+      if (decision.act === "turn" && decision.adopted) group.adoptedFrom = waiting;
     } else if (decision.act === "end" && state !== undefined) {
       state = { ...state, revokedAt: at, endReason: decision.reason };
       group.reusedBy = waiting;
@@ -129,13 +153,16 @@ export function decideGroup(group: Group, dependencies: TurningDependencies): vo
   }
 }
 
-export function presentedBy({ parts, request, attempt }: Checked) {
+export function presentedBy({ parts, request, attempt }: Checked): Presented {
   return {
     generation: parts.generation,
     secret: parts.secret,
     clientId: request.clientId,
+    clientVersion: request.clientVersion,
     dpopThumbprint: request.dpopThumbprint,
     attempt,
+    keptKeyId: request.rotates === false ? parts.keyId : undefined,
+    asked: request.asked,
   };
 }
 
@@ -162,7 +189,7 @@ function writeChange(change: {
   group: Group;
 }): void {
   const { row, initial, state, at, ip, group } = change;
-  if (state.generation !== initial.generation) {
+  if (state.generation !== initial.generation || state.lastUsedAt !== initial.lastUsedAt) {
     const { generation, digest, lastUsedAt } = state;
     group.rowStatements.push(
       updateTurned({
@@ -219,33 +246,46 @@ function outcomeOf(
   const { row } = group;
   if (row === undefined || state === undefined) throw new Error("Bug in Keyturn: a turn without a row");
   return {
-    outcome: decision.act === "turn" ? "turned" : "replayed",
+    outcome: outcomes[decision.act],
     refreshToken: encodeSuccessor(decision.successor, waiting.parts.sessionId, dependencies.refreshTokens),
     refreshExpiresAt: Math.min(
       row.expires_at,
       state.lastUsedAt + dependencies.settings.appIdleSeconds * 1000,
     ),
-    session: {
-      sessionId: idFromBytes(waiting.parts.sessionId),
-      userId: idFromBytes(row.user_id),
-      clientId: row.client_id,
-      scope: row.scope,
-      amr: row.amr.split(" "),
-      keyThumbprint: row.dpop_thumbprint ?? undefined,
-      rights: rightsFromRow(row, group.readAt),
-      authenticatedAt: row.authenticated_at,
-      expiresAt: row.expires_at,
-    },
+    session: turnedSession(row, {
+      sessionId: waiting.parts.sessionId,
+      rights: rightsFromRow(group.rowsAsked.get(waiting.request.asked?.resources) ?? row, group.readAt),
+    }),
   };
 }
+
+export function turnedSession(row: TurnRow, more: { sessionId: Buffer; rights: Rights }): TurnedSession {
+  return {
+    sessionId: idFromBytes(more.sessionId),
+    userId: idFromBytes(row.user_id),
+    clientId: row.client_id,
+    scope: row.scope,
+    resources: row.resources === null ? [] : row.resources.split(" "),
+    amr: row.amr.split(" "),
+    keyThumbprint: row.dpop_thumbprint ?? undefined,
+    rights: more.rights,
+    authenticatedAt: row.authenticated_at,
+    expiresAt: row.expires_at,
+  };
+}
+
+const outcomes = { turn: "turned", replay: "replayed", keep: "kept" } as const;
 
 function encodeSuccessor(successor: Successor, sessionId: Buffer, refreshTokens: RefreshTokens): string {
   return refreshTokens.encode({ ...successor, sessionId });
 }
 
-export function stateOf(row: TurnRow): TurnState {
+export function stateOf(row: TurnRow, audience: string): TurnState {
   return {
     clientId: row.client_id,
+    clientVersion: row.client_updated_at ?? undefined,
+    scope: row.scope,
+    resources: row.resources ?? audience,
     dpopThumbprint: row.dpop_thumbprint ?? undefined,
     revokedAt: row.revoked_at ?? undefined,
     endReason: row.end_reason ?? undefined,

@@ -44,6 +44,8 @@ function createServer() {
   const first: Token = { generation: 0, secret: sha256("first") };
   let state: TurnState = {
     clientId: "app",
+    scope: "",
+    resources: "",
     dpopThumbprint: undefined,
     revokedAt: undefined,
     endReason: undefined,
@@ -59,10 +61,11 @@ function createServer() {
     successors,
     over: () => state.revokedAt !== undefined,
     /** A crash before the commit leaves no trace; one after it differs from a lost reply in nothing. */
-    present(token: Token, attempt: Buffer | undefined, at: number): Answer {
+    present(token: Token, attempt: Buffer | undefined, at: number, stays = false): Answer {
+      const keptKeyId = stays ? rules.currentKeyId : undefined;
       const decision = decideTurn(
         state,
-        { ...token, clientId: "app", dpopThumbprint: undefined, attempt },
+        { ...token, clientId: "app", dpopThumbprint: undefined, attempt, keptKeyId },
         { ...rules, now: at },
       );
       if (decision.act === "refuse") return { refused: decision.reason };
@@ -74,6 +77,7 @@ function createServer() {
         // Through the stored form, so that what a row can hold is what the rules see.
         state = { ...decision.next, recent: decodeRecent(encodeRecent(decision.next.recent)) };
       }
+      if (decision.act === "keep") state = decision.next;
       const { generation, secret } = decision.successor;
       const known = successors.get(generation) ?? new Set();
       successors.set(generation, known.add(secret.toString("hex")));
@@ -221,6 +225,33 @@ test("at most one successor of a generation exists, whatever happens", () => {
         for (const [, secrets] of server.successors) assert.equal(secrets.size, 1);
       },
     ),
+    { numRuns: HISTORIES },
+  );
+});
+
+test("a client that is switched between tokens that turn and tokens that stay is never signed out, and has one successor", () => {
+  const step = fc.record({
+    stays: fc.boolean(),
+    after: fc.integer({ min: 0, max: 30 * SECOND }),
+    isLost: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { minLength: 1, maxLength: 20 }), (steps) => {
+      const server = createServer();
+      let token = server.first;
+      let now = 0;
+      for (const { stays, after, isLost } of steps) {
+        now += after;
+        const answer = server.present(token, undefined, now, stays);
+        assert.ok("token" in answer, JSON.stringify(answer));
+        // What is lost is asked for again at once, the other way.
+        const again = server.present(token, undefined, now + 1, !stays);
+        assert.ok("token" in again, JSON.stringify(again));
+        token = isLost || again.token.generation > answer.token.generation ? again.token : answer.token;
+        now += 1;
+      }
+      for (const [, secrets] of server.successors) assert.equal(secrets.size, 1);
+    }),
     { numRuns: HISTORIES },
   );
 });

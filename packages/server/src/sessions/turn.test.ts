@@ -36,6 +36,8 @@ function turned(turns: number, withAttempts = true) {
   const secrets = [sha256("first")];
   let state: TurnState = {
     clientId: "app",
+    scope: "",
+    resources: "",
     dpopThumbprint: undefined,
     revokedAt: undefined,
     endReason: undefined,
@@ -93,6 +95,101 @@ describe("rule 1: another client or another key", () => {
   test("a session that is bound to no key turns with a proof as without one", () => {
     const { state, token } = turned(6);
     assert.equal(decideTurn(state, token(6, { dpopThumbprint: "thumb" }), at(START, rules)).act, "turn");
+  });
+});
+
+describe("rule 1: a client that was changed", () => {
+  test("refuses who was authenticated by what the client was before, or by one that is gone, and ends nothing", () => {
+    const { state, token } = turned(6);
+    for (const clientVersion of [undefined, 8]) {
+      for (const generation of [0, 5, 6]) {
+        const presented = token(generation, { clientVersion: 7 });
+        const decision = decideTurn({ ...state, clientVersion }, presented, at(START + HOUR, rules));
+        assert.deepEqual(decision, { act: "refuse", reason: "client_changed" });
+      }
+    }
+    const same = decideTurn({ ...state, clientVersion: 7 }, token(6, { clientVersion: 7 }), rules);
+    assert.equal(same.act, "turn");
+    assert.equal(decideTurn({ ...state, clientVersion: 7 }, token(6), rules).act, "turn", "nobody asks");
+  });
+});
+
+describe("less than what was granted", () => {
+  const granted = { scope: "openid read", resources: "https://a.example https://b.example" };
+
+  test("RFC 6749 §6, RFC 8707 §2.2: more than was granted refuses what would have turned or been answered again", () => {
+    const { state, token } = turned(6);
+    const cases = [
+      [{ scope: "write" }, "scope_not_granted"],
+      [{ scope: "read write" }, "scope_not_granted"],
+      [{ scope: "" }, "scope_not_granted"],
+      [{ resources: "https://c.example" }, "resource_not_granted"],
+      [{ scope: "read", resources: "https://a.example/" }, "resource_not_granted"],
+    ] as const;
+    for (const [asked, reason] of cases) {
+      for (const generation of [5, 6]) {
+        const decision = decideTurn({ ...state, ...granted }, token(generation, { asked }), rules);
+        assert.deepEqual(decision, { act: "refuse", reason });
+      }
+    }
+  });
+
+  test("less, or all of it in another order, changes nothing of what is decided", () => {
+    const { state, token } = turned(6);
+    const row = { ...state, ...granted };
+    for (const asked of [
+      { scope: "read" },
+      { scope: "read openid" },
+      { resources: "https://b.example" },
+      {},
+    ]) {
+      assert.deepEqual(decideTurn(row, token(6, { asked }), rules), decideTurn(row, token(6), rules));
+      assert.deepEqual(decideTurn(row, token(5, { asked }), rules), decideTurn(row, token(5), rules));
+    }
+  });
+
+  test("an old token shows the theft, whatever it asks for", () => {
+    const { state, token } = turned(6);
+    const presented = token(2, { asked: { scope: "write" }, attempt: undefined });
+    assert.equal(decideTurn({ ...state, ...granted }, presented, at(START + HOUR, rules)).act, "end");
+  });
+});
+
+describe("a token that stays", () => {
+  test("FAPI 2.0 §5.3.2.1: the current token is handed out again, and its use noted to the minute", () => {
+    const { state, token, secrets } = turned(6);
+    const successor = { keyId: 1, generation: 6, secret: secrets[6] };
+    const soon = decideTurn(state, token(6, { keptKeyId: 1 }), at(START + 59_999, rules));
+    assert.deepEqual(soon, { act: "keep", successor, next: state });
+    const later = decideTurn(state, token(6, { keptKeyId: 1 }), at(START + 60_000, rules));
+    const next = { ...state, lastUsedAt: START + 60_000 };
+    assert.deepEqual(later, { act: "keep", successor, next });
+    const before = decideTurn(state, token(6, { keptKeyId: 1 }), at(START - HOUR, rules));
+    assert.deepEqual(
+      before,
+      { act: "keep", successor, next: state },
+      "a clock that was set back takes nothing",
+    );
+  });
+
+  test("one that was made under a master secret that is being replaced turns", () => {
+    const { state, token } = turned(6);
+    assert.equal(decideTurn(state, token(6, { keptKeyId: 2 }), rules).act, "turn");
+  });
+
+  test("every other rule is as ever: another client, a session that is over, a made-up secret, an old token", () => {
+    const { state, token } = turned(6);
+    const kept = { keptKeyId: 1 };
+    const late = at(START + HOUR, rules);
+    const acts = [
+      decideTurn(state, token(6, { ...kept, clientId: "other" }), late),
+      decideTurn({ ...state, revokedAt: START }, token(6, kept), late),
+      decideTurn({ ...state, expiresAt: START }, token(6, kept), late),
+      decideTurn(state, token(6, { ...kept, secret: sha256("made up") }), late),
+      decideTurn(state, token(2, { ...kept, attempt: undefined }), late),
+      decideTurn(state, token(5, kept), rules),
+    ].map(({ act }) => act);
+    assert.deepEqual(acts, ["refuse", "refuse", "refuse", "refuse", "end", "replay"]);
   });
 });
 

@@ -31,11 +31,28 @@ export interface Presented {
   readonly dpopThumbprint: string | undefined;
   /** 16 bytes, the digest of the attempt key. Undefined when the request had none. */
   readonly attempt: Buffer | undefined;
+  /** When the client was changed last, as far as whoever authenticated it knows. Undefined: nobody asks. */
+  readonly clientVersion?: number | undefined;
+  /** For a client whose tokens are not replaced routinely: the id of the key under which this one was made. */
+  readonly keptKeyId?: number | undefined;
+  /** Less than all that was granted: RFC 6749 §6, RFC 8707 §2.2. Undefined: all of it. */
+  readonly asked?: AskedPart | undefined;
+}
+
+/** Each separated by spaces; undefined: as it was granted. */
+export interface AskedPart {
+  readonly scope?: string | undefined;
+  readonly resources?: string | undefined;
 }
 
 /** What the rules look at in a session's row. Times are milliseconds since 1970. */
 export interface TurnState {
   readonly clientId: string;
+  /** When the client was changed last; undefined when there is none of that id (any more). */
+  readonly clientVersion?: number | undefined;
+  /** What was granted, each separated by spaces. */
+  readonly scope: string;
+  readonly resources: string;
   readonly dpopThumbprint: string | undefined;
   readonly revokedAt: number | undefined;
   readonly endReason: string | undefined;
@@ -76,6 +93,8 @@ export type TurnDecision =
       readonly next: TurnState;
       readonly adopted: boolean;
     }
+  /** Hand out the same token again: its client is one whose tokens stay. `next` is `state` when nothing is to be noted. */
+  | { readonly act: "keep"; readonly successor: Successor; readonly next: TurnState }
   /** Hand out the current successor once more. Writes nothing. */
   | { readonly act: "replay"; readonly successor: Successor }
   /** Refuse. The session goes on, or was over already. Writes nothing. */
@@ -86,7 +105,10 @@ export type TurnDecision =
 export type TurnRefusal =
   | "unknown_session"
   | "wrong_client"
+  | "client_changed"
   | "wrong_key"
+  | "scope_not_granted"
+  | "resource_not_granted"
   | "revoked"
   | "reused"
   | "expired"
@@ -98,17 +120,32 @@ export type TurnRefusal =
 /** A late retry by the same device is recognised by its attempt key for this long. */
 export const ATTEMPT_SECONDS = 24 * 60 * 60;
 
+/** How exactly it is noted when a token that stays was last used: what it is used for costs a write no oftener. */
+const KEPT_USE_SECONDS = 60;
+
 export function decideTurn(
   state: TurnState | undefined,
   presented: Presented,
   rules: TurnRules,
 ): TurnDecision {
+  const decision = decide(state, presented, rules);
+  if (state === undefined || decision.act === "refuse" || decision.act === "end") return decision;
+  // Last, so that a token which shows a theft shows it whatever else is asked; but before anything is done: a request
+  // that asks for more than was granted uses no token up.
+  return notGranted(state, presented.asked) ?? decision;
+}
+
+function decide(state: TurnState | undefined, presented: Presented, rules: TurnRules): TurnDecision {
   const { now } = rules;
   if (state === undefined) return refuse("unknown_session");
 
   // 1. Not the client, or not the key, that the session belongs to. Whoever asks has no right to end it either.
   // RFC 6749 §6: the server MUST ensure that the refresh token was issued to the authenticated client.
   if (presented.clientId !== state.clientId) return refuse("wrong_client");
+  // Whoever authenticated it did so by what it was before. They look again, and ask again.
+  if (presented.clientVersion !== undefined && presented.clientVersion !== state.clientVersion) {
+    return refuse("client_changed");
+  }
   // A session that is bound to no key takes any proof for none: a client may have learned to make them since.
   if (state.dpopThumbprint !== undefined && presented.dpopThumbprint !== state.dpopThumbprint) {
     return refuse("wrong_key");
@@ -123,7 +160,11 @@ export function decideTurn(
   if (presented.generation === state.generation) {
     // The tag verified, so we made this token, but for a row that this database does not have (any more).
     if (!equalBytes(sha256(presented.secret), state.digest)) return refuse("unknown_secret");
-    return turn(state, presented, rules);
+    // FAPI 2.0 Security Profile §5.3.2.1: "shall not use refresh token rotation except in extraordinary
+    // circumstances". A master secret that is being replaced is one.
+    return presented.keptKeyId === rules.currentKeyId
+      ? keep(state, presented, rules)
+      : turn(state, presented, rules);
   }
 
   // 6. Newer than the row: the database was restored from an older copy. Outside a window that the operator
@@ -160,6 +201,26 @@ export function decideTurn(
 
   // 5. An old token, back after its time. Thief or owner, one of them holds a copy: nobody keeps the session.
   return { act: "end", reason: "reused" };
+}
+
+/** RFC 6749 §6: the scope "MUST NOT include any scope not originally granted"; RFC 8707 §2.2 of resources the like. */
+function notGranted(state: TurnState, asked: AskedPart | undefined): TurnDecision | undefined {
+  if (asked === undefined) return undefined;
+  if (!isPart(asked.scope, state.scope)) return refuse("scope_not_granted");
+  return isPart(asked.resources, state.resources) ? undefined : refuse("resource_not_granted");
+}
+
+function isPart(asked: string | undefined, granted: string): boolean {
+  if (asked === undefined) return true;
+  const all = new Set(granted.split(" "));
+  return asked.split(" ").every((one) => all.has(one));
+}
+
+function keep(state: TurnState, presented: Presented, { now, currentKeyId: keyId }: TurnRules): TurnDecision {
+  const { generation, secret } = presented;
+  const isNoted = now - state.lastUsedAt < KEPT_USE_SECONDS * 1000;
+  const next = isNoted ? state : { ...state, lastUsedAt: now };
+  return { act: "keep", successor: { keyId, generation, secret }, next };
 }
 
 function turn(state: TurnState, presented: Presented, rules: TurnRules): TurnDecision {

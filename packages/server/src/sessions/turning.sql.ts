@@ -1,12 +1,15 @@
 import sql, { type Sql } from "sql-template-tag";
 import type { Statement } from "../storage/database.ts";
 import { prepared } from "../storage/prepared.ts";
-import { type RightsRow, rightsColumns } from "./rights.sql.ts";
+import { type RightsAudience, type RightsRow, rightsColumns, rightsParameters } from "./rights.sql.ts";
 
 export interface TurnRow extends RightsRow {
   user_id: Uint8Array;
   client_id: string;
+  /** When the client was changed last; null when there is none. */
+  client_updated_at: number | null;
   scope: string;
+  resources: string | null;
   amr: string;
   dpop_thumbprint: string | null;
   authenticated_at: number;
@@ -20,13 +23,14 @@ export interface TurnRow extends RightsRow {
 }
 
 const select = prepared(sql`
-  SELECT s.user_id, s.client_id, s.scope, s.amr, s.dpop_thumbprint, s.authenticated_at, s.last_used_at,
-    s.expires_at, s.generation, s.digest, s.recent, s.revoked_at, s.end_reason, ${rightsColumns}
+  SELECT s.user_id, s.client_id, s.scope, s.resources, s.amr, s.dpop_thumbprint, s.authenticated_at, s.last_used_at,
+    s.expires_at, s.generation, s.digest, s.recent, s.revoked_at, s.end_reason,
+    (SELECT c.updated_at FROM clients c WHERE c.id = s.client_id) AS client_updated_at, ${rightsColumns}
   FROM sessions s WHERE s.id = ${null}`);
 
-/** At most one row, with what the new access token says of the user. */
-export function selectForTurn(sessionId: Uint8Array, audience: string): Statement {
-  return select(audience, audience, audience, sessionId);
+/** At most one row, with what the new access token says of the user at the audience. */
+export function selectForTurn(sessionId: Uint8Array, audience: RightsAudience): Statement {
+  return select(...rightsParameters(audience), sessionId);
 }
 
 const update = prepared(sql`

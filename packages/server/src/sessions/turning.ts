@@ -2,6 +2,7 @@ import { hmacSha256 } from "../primitives/digest.ts";
 import { idFromBytes } from "../primitives/id.ts";
 import { limits } from "../primitives/limits.ts";
 import { DatabaseUnavailable } from "../storage/database.ts";
+import { rightsFromRow } from "./rights.ts";
 import { decideTurn } from "./turn.ts";
 import {
   decideGroup,
@@ -13,6 +14,7 @@ import {
   type TurningDependencies,
   type TurnOutcome,
   type TurnRequest,
+  turnedSession,
   type Waiting,
 } from "./turn-group.ts";
 import { selectForTurn, type TurnRow } from "./turning.sql.ts";
@@ -90,13 +92,19 @@ export function createTurning(dependencies: TurningDependencies) {
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([, waiting]) => waiting);
     const readAt = database.clock.now();
+    const { audience } = settings;
+    const askedBy = sorted.map(resourcesAsked);
     const rows = await database.each<TurnRow>(
-      sorted.map(([first]) => selectForTurn(sessionIdOf(first), settings.audience)),
+      sorted.flatMap((waiting, index) =>
+        (askedBy[index] ?? []).map((asked) => selectForTurn(sessionIdOf(waiting[0]), { asked, audience })),
+      ),
     );
+    let at = 0;
     return sorted.map((waiting, index) => ({
       sessionId: sessionIdOf(waiting[0]),
       waiting,
-      row: rows[index]?.[0],
+      row: rows[at]?.[0],
+      rowsAsked: rowsByAsked(askedBy[index] ?? [], () => rows[at++]?.[0]),
       readAt,
       outcomes: [],
       rowStatements: [],
@@ -139,15 +147,19 @@ export function createTurning(dependencies: TurningDependencies) {
   async function examine(request: TurnRequest): Promise<Examination> {
     const parts = refreshTokens.decode(request.token);
     if (parts === undefined) return { standing: "refused", reason: "malformed" };
-    const [row] = await database.all<TurnRow>(selectForTurn(parts.sessionId, settings.audience));
+    const [row] = await database.all<TurnRow>(selectForTurn(parts.sessionId, settings));
     const now = database.clock.now();
     const bound = { ...request, dpopThumbprint: row?.dpop_thumbprint ?? undefined };
     const waiting = { request: bound, parts, attempt: undefined };
     const rules = rulesFor(waiting, now, dependencies);
-    const decision = decideTurn(row && stateOf(row), presentedBy(waiting), rules);
+    const decision = decideTurn(row && stateOf(row, settings.audience), presentedBy(waiting), rules);
     const sessionId = idFromBytes(parts.sessionId);
-    if (decision.act === "turn" || decision.act === "replay") return { standing: "good", sessionId };
-    if (decision.act === "end" || decision.reason === "superseded") return { standing: "old", sessionId };
+    if (row !== undefined && decision.act !== "refuse" && decision.act !== "end") {
+      const session = turnedSession(row, { sessionId: parts.sessionId, rights: rightsFromRow(row, now) });
+      const endsAt = Math.min(row.expires_at, row.last_used_at + settings.appIdleSeconds * 1000);
+      return { standing: "good", sessionId, session, refreshExpiresAt: endsAt };
+    }
+    if (decision.act !== "refuse" || decision.reason === "superseded") return { standing: "old", sessionId };
     const { reason } = decision;
     const over = reason === "revoked" || reason === "reused" || reason === "expired" || reason === "idle";
     return over ? { standing: "over" } : { standing: "refused", reason };
@@ -161,6 +173,27 @@ export function createTurning(dependencies: TurningDependencies) {
       while (running !== undefined) await running;
     },
   };
+}
+
+/** What the requests for one session want rights at, each once: mostly one, and that undefined, for all that it is for. */
+function resourcesAsked(waiting: readonly Waiting[]): readonly (string | undefined)[] {
+  const [first, ...others] = waiting.map(({ request }) => request.asked?.resources);
+  return others.every((one) => one === first) ? [first] : [...new Set([first, ...others])];
+}
+
+const noRows: ReadonlyMap<string | undefined, TurnRow> = new Map();
+
+function rowsByAsked(asked: readonly (string | undefined)[], next: () => TurnRow | undefined) {
+  if (asked.length === 1) {
+    next();
+    return noRows;
+  }
+  const rows = new Map<string | undefined, TurnRow>();
+  for (const one of asked) {
+    const row = next();
+    if (row !== undefined) rows.set(one, row);
+  }
+  return rows;
 }
 
 function sessionIdOf(waiting: Waiting | undefined): Buffer {

@@ -19,12 +19,14 @@ export interface AccessTokenInput {
   readonly audience: string | readonly string[];
   /** Separated by spaces (RFC 6749 §3.3); empty: no scope. */
   readonly scope: string;
-  /** When the user proved who they are; milliseconds since 1970. */
-  readonly authenticatedAt: number;
+  /** When the user proved who they are; milliseconds since 1970. Undefined where there is no user. */
+  readonly authenticatedAt?: number | undefined;
   /** How (RFC 8176). */
-  readonly amr: readonly string[];
+  readonly amr?: readonly string[] | undefined;
   readonly acr?: string | undefined;
   readonly rights?: TokenRights | undefined;
+  /** RFC 8693 §4.1: who acts for the subject. */
+  readonly actor?: object | undefined;
   /** RFC 7638: the key whose proof must come with the token. */
   readonly keyThumbprint?: string | undefined;
   /** The absolute end of the session, which no token outlives; milliseconds since 1970. */
@@ -114,11 +116,12 @@ export function createAccessTokens(parts: AccessTokensParts): AccessTokens {
         jti: randomBytes(JTI_BYTES).toString("base64url"),
         sid: input.sessionId,
         scope: input.scope || undefined,
-        auth_time: toSeconds(input.authenticatedAt),
+        auth_time: input.authenticatedAt === undefined ? undefined : toSeconds(input.authenticatedAt),
         acr: input.acr,
         amr: input.amr,
         roles: rights?.roles.length ? rights.roles : undefined,
         ...permissionClaims(input),
+        act: input.actor,
         // RFC 9449 §6.1: "jkt" is "the base64url encoding of the JWK SHA-256 Thumbprint of the DPoP public key".
         cnf: input.keyThumbprint === undefined ? undefined : { jkt: input.keyThumbprint },
       };

@@ -1,13 +1,15 @@
-import { sign } from "node:crypto";
+import { createPublicKey, type KeyObject, sign, verify } from "node:crypto";
 import type { SigningAlgorithm } from "../config-schema.ts";
+import type { PublicJwk } from "../keys/jwks.ts";
 import type { SigningKey } from "../keys/signing-key.ts";
 import { assert } from "../primitives/assert.ts";
 
 /**
  * The `typ` of each kind of token, which keeps one from passing as another (RFC 8725 §3.11).
- * RFC 9068 §2.1: "at+jwt"; RFC 7519 §5.1: "JWT", for ID tokens; OpenID Connect Back-Channel Logout §2.4: "logout+jwt".
+ * RFC 9068 §2.1: "at+jwt"; RFC 7519 §5.1: "JWT", for ID tokens; OpenID Connect Back-Channel Logout §2.4: "logout+jwt";
+ * RFC 9701 §5: "token-introspection+jwt".
  */
-export type JwtType = "at+jwt" | "JWT" | "logout+jwt";
+export type JwtType = "at+jwt" | "JWT" | "logout+jwt" | "token-introspection+jwt";
 
 /** The digest that each algorithm is given; null: it hashes by itself (RFC 8032, FIPS 204). */
 const digests = {
@@ -34,6 +36,44 @@ export function signJwt(input: { key: SigningKey; type: JwtType; claims: object 
   const { key, type, claims } = input;
   const signed = `${headerSegment(key, type)}.${Buffer.from(JSON.stringify(claims)).toString("base64url")}`;
   return `${signed}.${signature(key, signed).toString("base64url")}`;
+}
+
+const publicKeys = new WeakMap<PublicJwk, KeyObject>();
+const JWT = /^([\w-]{1,1000})\.([\w-]{1,12000})\.([\w-]{1,8000})$/;
+
+/**
+ * The claims of a token of our own, whatever it is for and whoever sends it: for answering questions about it (is it
+ * good?). An API that is to be opened by it asks the guard. Looks at the signature and the type, and at nothing else.
+ * @returns undefined when it is not one of ours, or not of that type
+ */
+export function readOwnJwt(
+  token: string,
+  expected: { type: JwtType; keys: readonly PublicJwk[] },
+): Readonly<Record<string, unknown>> | undefined {
+  const [, head = "", payload = "", seal = ""] = JWT.exec(token) ?? [];
+  const header = parsedSegment(head);
+  const jwk = expected.keys.find(({ kid }) => kid === header?.kid);
+  // RFC 8725 §3.1: "Each key MUST be used with exactly one algorithm": the header may only repeat it.
+  if (header === undefined || jwk === undefined || header.alg !== jwk.alg) return undefined;
+  if (header.typ !== expected.type || header.crit !== undefined) return undefined;
+  const key = publicKeys.get(jwk) ?? createPublicKey({ key: { ...jwk }, format: "jwk" });
+  publicKeys.set(jwk, key);
+  const isP256 = jwk.alg === "ES256";
+  const how = isP256 ? ({ key, dsaEncoding: "ieee-p1363" } as const) : key;
+  const signed = Buffer.from(`${head}.${payload}`, "latin1");
+  const bytes = Buffer.from(seal, "base64url");
+  return verify(digests[jwk.alg], signed, how, bytes) ? parsedSegment(payload) : undefined;
+}
+
+function parsedSegment(segment: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(segment, "base64url").toString("utf8"));
+    return typeof value === "object" && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function headerSegment(key: SigningKey, type: JwtType): string {

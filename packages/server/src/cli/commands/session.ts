@@ -108,7 +108,9 @@ function inSessionRooms(context: Context, work: (rooms: SessionRooms) => Promise
   );
 }
 
-const ownerOf = ({ user, session }: OwnedSession) => user?.username ?? session.userId;
+/** Of a client that acts for itself there is no user. */
+const ownerOf = ({ user, session }: OwnedSession) =>
+  user?.username ?? (session.kind === "service" ? "(the client itself)" : session.userId);
 
 function stateOf({ session, isOver }: OwnedSession): string {
   return session.endReason ?? (isOver ? "expired" : "alive");

@@ -54,7 +54,11 @@ export function authorizationCodeGrant(dependencies: Dependencies): Grant {
     const mayRefresh = client.metadata.grant_types.includes("refresh_token");
     return issuing.issue({
       client,
-      session: { ...session, sessionId: session.id, rights: await rights.of(session.id) },
+      session: {
+        ...session,
+        sessionId: session.id,
+        rights: await rights.of(session.id, resources.join(" ")),
+      },
       resources,
       scope: session.scope,
       keyThumbprint: dpopThumbprint,

@@ -6,6 +6,8 @@ import type { TokenReply } from "../issuing.ts";
 /** What a grant is given: a client that has authenticated and is registered for this grant. */
 export interface GrantRequest {
   readonly client: Client;
+  /** The same client, authenticated by what the database has now, for a grant that found the other to be out of date. */
+  clientAnew(): Promise<Client>;
   readonly parameters: Parameters;
   /** RFC 9449 §5: the key that the request proves; undefined without a proof. */
   readonly dpopThumbprint: string | undefined;

@@ -62,6 +62,7 @@ CREATE TABLE authorization_codes (
 );
 CREATE INDEX authorization_codes_by_end ON authorization_codes (expires_at);
 
+-- State: pending, allowed, denied, used. A used one is kept until it would have expired, for a reply that was lost.
 CREATE TABLE device_authorizations (
   device_digest BYTEA NOT NULL PRIMARY KEY,
   user_code_digest BYTEA NOT NULL UNIQUE,
@@ -73,7 +74,9 @@ CREATE TABLE device_authorizations (
   interval_seconds BIGINT NOT NULL,
   polled_at BIGINT,
   created_at BIGINT NOT NULL,
-  expires_at BIGINT NOT NULL
+  expires_at BIGINT NOT NULL,
+  used_at BIGINT,
+  gave_session BYTEA
 );
 CREATE INDEX device_authorizations_by_end ON device_authorizations (expires_at);
 
