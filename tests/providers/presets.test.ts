@@ -189,7 +189,7 @@ test("Apple: the answer comes as a form of another site, without cookies, and le
     },
     body: new URLSearchParams(form).toString(),
   });
-  assertPage(posted);
+  assertPage(posted, "/sign-in/with/apple/callback");
   const location = posted.headers.get("location") ?? "";
   assert.match(location, /^\/sign-in\/with\/apple\/callback\?code=a-code&state=/);
   assert.doesNotMatch(location, /user|form_token/);

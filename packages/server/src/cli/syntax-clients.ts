@@ -96,6 +96,15 @@ function described(command: Command): Command {
     .addOption(
       choice("--assertion-audience <audience>", "whom its assertions may be for", ["issuer", "endpoint_too"]),
     )
+    .option("--rotation", "its refresh tokens are replaced at each use")
+    .option("--no-rotation", "they are not; for one that authenticates")
+    .option(
+      "--exchange-resource <uri>",
+      "for what it may get tokens in exchange for its user's; may be repeated",
+      repeated,
+    )
+    .option("--impersonation", "tokens that it gets in exchange may keep silent about who acts")
+    .option("--no-impersonation", "they say so")
     .option("--client-uri <url>", "its home page, shown when people are asked for consent");
 }
 

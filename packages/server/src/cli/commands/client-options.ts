@@ -23,6 +23,9 @@ export interface ClientOptions {
   readonly requirePar?: boolean;
   readonly dpop?: boolean;
   readonly assertionAudience?: "issuer" | "endpoint_too";
+  readonly rotation?: boolean;
+  readonly exchangeResource?: string[];
+  readonly impersonation?: boolean;
   readonly clientUri?: string;
 }
 
@@ -54,6 +57,9 @@ export async function metadataFrom(options: ClientOptions): Promise<ClientMetada
     require_pushed_authorization_requests: options.requirePar,
     dpop_bound_access_tokens: options.dpop,
     keyturn_assertion_audience: options.assertionAudience,
+    keyturn_refresh_rotation: options.rotation,
+    keyturn_exchange_resources: options.exchangeResource,
+    keyturn_may_impersonate: options.impersonation,
     client_uri: options.clientUri,
   };
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
