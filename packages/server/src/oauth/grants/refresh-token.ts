@@ -1,7 +1,7 @@
 import { type Client, isConfidential } from "../../clients/client.ts";
 import { versionOf } from "../../clients/known-clients.ts";
 import { isResourceIndicator } from "../../clients/metadata-rules.ts";
-import { Refusal } from "../../errors.ts";
+import { type RefreshRefusalReason, Refusal } from "../../errors.ts";
 import { wrongKey } from "../../http/proofs.ts";
 import type { SigningKeys } from "../../keys/signing-keys.ts";
 import type { Metrics } from "../../observability/metrics.ts";
@@ -137,7 +137,8 @@ function refusedTurn(reason: TurnRefusal | "malformed"): Refusal {
         description: "The resource is none of those that were granted. The refresh token has not been used.",
       });
     default:
-      return new Refusal("invalid_grant", { description: descriptionOf(reason) });
+      // Ours, beside the code of RFC 6749: a client forgets what it holds only for `expired`, `revoked` and `reused`.
+      return new Refusal("invalid_grant", { reason: reasonOf(reason), description: descriptionOf(reason) });
   }
 }
 
@@ -145,6 +146,27 @@ type InvalidGrantReason = Exclude<
   TurnRefusal | "malformed",
   "wrong_key" | "client_changed" | "scope_not_granted" | "resource_not_granted"
 >;
+
+/** As POST /refresh says it. */
+function reasonOf(reason: InvalidGrantReason): RefreshRefusalReason {
+  switch (reason) {
+    case "malformed":
+    case "revoked":
+    case "reused":
+    case "superseded":
+    case "expired":
+      return reason;
+    case "idle":
+      return "expired";
+    case "wrong_client":
+    case "unknown_session":
+    case "unknown_secret":
+    case "newer_generation":
+      return "unknown";
+    default:
+      return unreachable(reason);
+  }
+}
 
 /** RFC 6749 §5.2: one code for all; the sentence is for whoever reads the client's log. */
 function descriptionOf(reason: InvalidGrantReason): string {
