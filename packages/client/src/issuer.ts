@@ -1,6 +1,7 @@
+import type { StoredCredentials } from "./credential-storage.ts";
 import type { BindingKey } from "./keys.ts";
 import { KeyturnError, unavailable, unreachable } from "./keyturn-error.ts";
-import { isJson, type Json } from "./replies.ts";
+import { isJson, type Json, readTokens, type TokenReply } from "./replies.ts";
 import { within } from "./within.ts";
 import type { World } from "./world.ts";
 
@@ -12,6 +13,8 @@ export interface Issuer {
    * @throws KeyturnError with the server's code; `unavailable` when no answer of Keyturn's came.
    */
   ask<T>(request: IssuerRequest, read: (body: Json) => T | undefined): Promise<T>;
+  /** Presents the refresh token. However often the same one is presented, the successor is the same. */
+  refresh(record: StoredCredentials): Promise<TokenReply>;
 }
 
 /** JSON that is sent by POST, unless `init` says otherwise. */
@@ -66,7 +69,7 @@ function refusal({ status, headers }: Response, body: Json): KeyturnError {
   const seconds = Number.parseInt(headers.get("retry-after") ?? "", 10);
   // The server's sentence, unless something in it looks like a token.
   const isSafe = typeof text === "string" && !/k[rt]t_|eyJ/.test(text);
-  const message = isSafe ? text.slice(0, messageCharactersMax) : `Keyturn answered ${status}`;
+  const message = isSafe ? text.slice(0, messageCharactersMax) : `The server answered ${status}`;
   // What speaks in other words is a proxy, a portal, somebody else's error page.
   return new KeyturnError(word(error) ?? "unavailable", message, {
     status,
@@ -87,7 +90,7 @@ export function createIssuer({ settings, runtime, closed, proofs }: World): Issu
         const response = await settings.fetch(url.href, {
           method: "POST",
           headers: {
-            "content-type": "application/json",
+            ...(json && { "content-type": "application/json" }),
             ...(proof && { dpop: proof }),
             ...(attempt && { "idempotency-key": attempt }),
           },
@@ -108,8 +111,8 @@ export function createIssuer({ settings, runtime, closed, proofs }: World): Issu
     if (response.ok) {
       const good = body && read(body);
       if (good !== undefined) return good;
-      // Something else than Keyturn has spoken.
-      throw unavailable("The answer is not Keyturn's");
+      // A portal, a proxy, another server has spoken.
+      throw unavailable("The answer cannot be read");
     }
     request.refused?.(body);
     const error = refusal(response, body ?? {});
@@ -118,5 +121,14 @@ export function createIssuer({ settings, runtime, closed, proofs }: World): Issu
     throw error;
   }
 
-  return { ask };
+  return {
+    ask,
+    async refresh({ refreshToken, sessionId, deviceKey, dpop }) {
+      const attempt = deviceKey && (await proofs.sign(deviceKey, refreshToken));
+      return ask({ path: "/refresh", json: { refreshToken }, attempt, key: dpop }, (body) => {
+        const reply = readTokens(body);
+        return reply?.access.sessionId === sessionId ? reply : undefined;
+      });
+    },
+  };
 }
