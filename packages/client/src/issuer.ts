@@ -53,7 +53,8 @@ async function readJson({ body }: Response): Promise<Json | undefined> {
 
 function parse(text: string): Json | undefined {
   try {
-    const value: unknown = JSON.parse(text);
+    // A 204 has none, and RFC 7009 §2.2 asks for none.
+    const value: unknown = JSON.parse(text || "{}");
     return isJson(value) ? value : undefined;
   } catch {
     return undefined;
@@ -100,7 +101,7 @@ export function createIssuer({ settings, runtime, closed, proofs }: World): Issu
           signal,
           ...init,
         });
-        return { response, body: response.status === 204 ? {} : await readJson(response) };
+        return { response, body: await readJson(response) };
       },
     ).catch((cause) => {
       throw unreachable(cause);
