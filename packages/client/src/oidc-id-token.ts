@@ -24,7 +24,7 @@ const isNumber = (value: unknown): value is number => typeof value === "number" 
 /**
  * OpenID Connect Core §3.1.3.7, for an ID token that came from the token endpoint. Item 6: "the TLS server validation
  * MAY be used to validate the issuer in place of checking the token signature": so it is done, and endpoints without
- * TLS are refused (`isSafe`). The time is the issuer's own: the nonce proves that the token was made for this sign-in,
+ * TLS are refused (oidc-provider.ts). The time is the issuer's own: the nonce proves that the token was made for this sign-in,
  * and clocks of devices are wrong.
  */
 export async function readIdToken(token: unknown, expected: Expected): Promise<Json | Wrong> {

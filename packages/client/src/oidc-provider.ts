@@ -40,7 +40,7 @@ export interface OidcProvider {
  * Tokens and ID tokens are believed because TLS says whose they are (Core §3.1.3.7 item 6): without it only on the
  * machine itself.
  */
-export function isSafe(address: unknown): address is string {
+function isSafe(address: unknown): address is string {
   const url = typeof address === "string" ? parseUrl(address, undefined) : undefined;
   const isLoopback = /^(?:localhost|.+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url?.hostname ?? "");
   return url?.protocol === "https:" || (url?.protocol === "http:" && isLoopback);

@@ -15,7 +15,7 @@ import { createWorld, noteEvents } from "./test-world.ts";
 
 export const providerUrl = "https://login.example.org";
 export const callbackUrl = "https://app.example.com/callback";
-export const clientId = "app";
+const clientId = "app";
 
 type Claims = Record<string, unknown>;
 
@@ -23,7 +23,7 @@ const b64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("bas
 const digest = (text: string) => createHash("sha256").update(text).digest();
 const json = (body: unknown, status = 200) => Response.json(body, { status });
 
-export function createTestProvider(nowMs: () => number) {
+function createTestProvider(nowMs: () => number) {
   const codes = new Map<string, { asked: URLSearchParams; isUsed: boolean }>();
   const requests: TestRequest[] = [];
   let newest = 0;

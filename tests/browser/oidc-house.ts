@@ -1,0 +1,239 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { TestContext } from "node:test";
+import type { OidcClient, OidcClientOptions, OidcSession } from "@keyturn/client/oidc";
+import { createGuard } from "@keyturn/guard";
+import { exportJWK, generateKeyPair } from "jose";
+import { type Configuration, Provider } from "oidc-provider";
+import type { Page } from "playwright-core";
+import { createSite } from "../../examples/spa/site.ts";
+import { openPort, type Port } from "../providers/foreign-provider.ts";
+import { closeAfter } from "./closing.ts";
+import { startWire } from "./wire.ts";
+
+/**
+ * An application at an origin of its own that signs in by @keyturn/client/oidc, an API that the guard protects, and a
+ * provider that is another site to the browser.
+ */
+
+declare global {
+  interface Window {
+    oidc: OidcClient;
+    told: string[];
+    arrived: { username?: string | undefined; returnTo?: string | undefined; error?: string };
+  }
+}
+
+const appPath = "/app";
+export const callbackPath = "/callback";
+const byePath = "/bye";
+const clientId = "photos";
+
+/** Options that can be written down; `redirectUri` is the site's own. */
+export type PageOptions = Omit<OidcClientOptions, "redirectUri" | "storage" | "fetch">;
+
+/** The application's site at `url`; its pages hold a client and nothing else. */
+export async function openApplication(t: TestContext, readOptions: () => PageOptions) {
+  const wire = await startWire();
+  closeAfter(t, wire.close);
+  let site: ReturnType<typeof createSite> | undefined;
+  return {
+    url: wire.url,
+    wire,
+    /** Once the provider is there. */
+    serve(audience: string): void {
+      const { issuer } = readOptions();
+      const guard = createGuard({ issuer, audience });
+      closeAfter(t, async () => guard.close());
+      site = createSite({ guard, issuer });
+      wire.connect((request, connection) => {
+        const { pathname } = new URL(request.url);
+        const isPage = [appPath, callbackPath, byePath].includes(pathname);
+        return isPage ? pageAnswer(readOptions()) : (site?.fetch(request, connection) ?? new Response(null));
+      });
+    },
+  };
+}
+
+const pageAnswer = (options: PageOptions) =>
+  new Response(html(options), { headers: { "content-type": "text/html; charset=utf-8" } });
+
+const html = (options: PageOptions) => `<!doctype html>
+<html lang="en" data-ready="no">
+<title>Photos</title>
+<link rel="icon" href="data:,">
+<button id="popup">Sign in</button>
+<script type="module">
+import { createOidcClient } from "/client/oidc.ts";
+window.told = [];
+window.oidc = createOidcClient({
+  redirectUri: "${callbackPath}", postLogoutRedirectUri: "${byePath}", ...${JSON.stringify(options)},
+});
+for (const event of ["signedIn", "refreshed", "signedOut"]) {
+  oidc.on(event, ({ reason, session }) => told.push(event + " " + (reason ?? session.user.username)));
+}
+const taken = (promise) => promise.then(
+  (one) => { window.arrived = { username: one?.user.username, returnTo: one?.returnTo }; },
+  (error) => { window.arrived = { error: error.code ?? String(error) }; },
+);
+document.querySelector("#popup").onclick = () => taken(oidc.signIn({ popup: true, prompt: "consent" }));
+if (location.pathname === "${callbackPath}") await taken(oidc.finishSignIn());
+else await oidc.session();
+document.documentElement.dataset.ready = "yes";
+</script>
+`;
+
+export const isReady = (page: Page) => page.locator('html[data-ready="yes"]').waitFor();
+
+/** Leaves by redirect, and comes back as whoever agrees at the provider. */
+export async function signInByRedirect(
+  page: Page,
+  origin: string,
+  how: object = {},
+): Promise<Window["arrived"]> {
+  await page.evaluate((given) => void window.oidc.signIn(given).catch(() => {}), {
+    prompt: "consent",
+    ...how,
+  });
+  await page.waitForURL((url) => url.href.startsWith(`${origin}${callbackPath}`));
+  await isReady(page);
+  return page.evaluate(() => window.arrived);
+}
+
+export const sessionOf = (page: Page): Promise<OidcSession | undefined> =>
+  page.evaluate(() => window.oidc.session());
+
+/** The status of the API's answer, or the code of the client's error. */
+export const callApi = (page: Page): Promise<number | string> =>
+  page.evaluate(() =>
+    window.oidc.fetch("/api/hello").then(
+      ({ status }) => status,
+      (error) => String(error.code ?? error),
+    ),
+  );
+
+export interface ProviderOptions {
+  /** Header of its pages: what cuts windows apart. */
+  readonly coop?: string;
+  readonly dpop?: boolean;
+  readonly par?: boolean;
+}
+
+/** oidc-provider for a public client, with somebody who signs in and agrees at once. */
+export async function startPublicProvider(port: Port, appUrl: string, options: ProviderOptions = {}) {
+  const keys = await Promise.all(
+    ["RS256", "ES256"].map(async (alg) => {
+      const { privateKey } = await generateKeyPair(alg, { extractable: true });
+      return { ...(await exportJWK(privateKey)), use: "sig", kid: alg, alg };
+    }),
+  );
+  const resource = `${appUrl}/`;
+  const features: Configuration["features"] = {
+    devInteractions: { enabled: false },
+    revocation: { enabled: true },
+    rpInitiatedLogout: { enabled: true },
+    pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: options.par === true },
+    resourceIndicators: {
+      enabled: true,
+      useGrantedResource: () => true,
+      getResourceServerInfo: () => ({
+        ...{ scope: "photos", audience: resource, accessTokenFormat: "jwt", accessTokenTTL: 60 },
+        jwt: { sign: { alg: "ES256" } },
+      }),
+    },
+    ...(options.dpop && {
+      dPoP: { enabled: true, nonceSecret: Buffer.alloc(32, 7), requireNonce: () => true },
+    }),
+  };
+  const provider = new Provider(port.url, {
+    clients: [
+      {
+        client_id: clientId,
+        token_endpoint_auth_method: "none",
+        redirect_uris: [`${appUrl}${callbackPath}`],
+        post_logout_redirect_uris: [`${appUrl}${byePath}`],
+        grant_types: ["authorization_code", "refresh_token"],
+        response_types: ["code"],
+      },
+    ],
+    jwks: { keys },
+    cookies: { keys: ["not a secret in a test"] },
+    claims: { openid: ["sub"], profile: ["name", "preferred_username"] },
+    conformIdTokenClaims: false,
+    features,
+    clientBasedCORS: () => true,
+    interactions: { url: (_context, { uid }) => `/interaction/${uid}` },
+    findAccount: async (_context, sub) => ({
+      accountId: sub,
+      claims: async () => ({ sub, preferred_username: sub, name: `The ${sub}` }),
+    }),
+  });
+  const callback = provider.callback();
+  provider.on("grant.success", ({ oidc }) => {
+    if (oidc.params?.grant_type === "refresh_token") state.refreshes++;
+  });
+  const counts = new Map<string, number>();
+  const state = {
+    issuer: port.url,
+    resource,
+    next: "nora",
+    refuses: false,
+    lostReplies: 0,
+    refreshes: 0,
+    provider,
+  };
+
+  async function interact(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { prompt, session, params, grantId } = await provider.interactionDetails(request, response);
+    if (state.refuses) {
+      const result = { error: "access_denied", error_description: "Not today." };
+      return provider.interactionFinished(request, response, result);
+    }
+    if (prompt.name === "login") {
+      return provider.interactionFinished(request, response, { login: { accountId: state.next } });
+    }
+    const known = grantId === undefined ? undefined : await provider.Grant.find(grantId);
+    const grant = known ?? new provider.Grant({ accountId: session?.accountId ?? state.next, clientId });
+    grant.addOIDCScope(String(params.scope));
+    grant.addResourceScope(resource, "photos");
+    return provider.interactionFinished(request, response, { consent: { grantId: await grant.save() } });
+  }
+
+  port.answerWith((request, response) => {
+    const path = new URL(request.url ?? "", port.url).pathname;
+    const key = `${request.method} ${path}`;
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+    if (options.coop) response.setHeader("Cross-Origin-Opener-Policy", options.coop);
+    // The reply breaks off: what was done there is done.
+    if (key === "POST /token" && state.lostReplies > 0) {
+      response.write = () => true;
+      response.end = () => {
+        // One that only tells the nonce is not lost.
+        state.lostReplies--;
+        request.socket.destroy();
+        return response;
+      };
+    }
+    if (!path.startsWith("/interaction/")) return void callback(request, response);
+    interact(request, response).catch(() => response.writeHead(500).end());
+  });
+
+  return Object.assign(state, {
+    count: (method: string, path: string) => counts.get(`${method} ${path}`) ?? 0,
+  });
+}
+
+/** All of it. */
+export async function openOidcHouse(t: TestContext, options: ProviderOptions & Partial<PageOptions> = {}) {
+  const port = await openPort("localhost");
+  closeAfter(t, port.close);
+  const { coop, dpop = false, par, ...more } = options;
+  const provided = { ...(coop && { coop }), dpop, ...(par && { par }) };
+  let resource = "";
+  const app = await openApplication(t, () => ({
+    ...{ issuer: port.url, clientId, resource, scope: "openid profile offline_access photos", ...more },
+  }));
+  const provider = await startPublicProvider(port, app.url, provided);
+  resource = provider.resource;
+  app.serve(resource);
+  return { app, provider, url: `${app.url}${appPath}`, origin: app.url };
+}
