@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Page } from "playwright-core";
 import { networkErrors, useBrowser } from "./browser.ts";
-import { callApi, callbackPath, isReady, openOidcHouse, sessionOf, signInByRedirect } from "./oidc-house.ts";
+import { callApi, callbackPath, isReady, sessionOf, signInByRedirect } from "./oidc-application.ts";
+import { openOidcHouse } from "./oidc-house.ts";
 
 /** @keyturn/client/oidc in Chromium against oidc-provider, which is another site and knows nothing of Keyturn. */
 

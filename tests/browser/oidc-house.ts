@@ -1,117 +1,17 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { TestContext } from "node:test";
-import type { OidcClient, OidcClientOptions, OidcSession } from "@keyturn/client/oidc";
 import { createGuard } from "@keyturn/guard";
 import { exportJWK, generateKeyPair } from "jose";
 import { type Configuration, Provider } from "oidc-provider";
-import type { Page } from "playwright-core";
-import { createSite } from "../../examples/spa/site.ts";
 import { openPort, type Port } from "../providers/foreign-provider.ts";
 import { closeAfter } from "./closing.ts";
-import { startWire } from "./wire.ts";
+import { appPath, byePath, callbackPath, openApplication, type PageOptions } from "./oidc-application.ts";
 
-/**
- * An application at an origin of its own that signs in by @keyturn/client/oidc, an API that the guard protects, and a
- * provider that is another site to the browser.
- */
+/** An application, and a provider that is another site to the browser and knows nothing of Keyturn. */
 
-declare global {
-  interface Window {
-    oidc: OidcClient;
-    told: string[];
-    arrived: { username?: string | undefined; returnTo?: string | undefined; error?: string };
-  }
-}
-
-const appPath = "/app";
-export const callbackPath = "/callback";
-const byePath = "/bye";
 const clientId = "photos";
 
-/** Options that can be written down; `redirectUri` is the site's own. */
-export type PageOptions = Omit<OidcClientOptions, "redirectUri" | "storage" | "fetch">;
-
-/** The application's site at `url`; its pages hold a client and nothing else. */
-export async function openApplication(t: TestContext, readOptions: () => PageOptions) {
-  const wire = await startWire();
-  closeAfter(t, wire.close);
-  let site: ReturnType<typeof createSite> | undefined;
-  return {
-    url: wire.url,
-    wire,
-    /** Once the provider is there. */
-    serve(audience: string): void {
-      const { issuer } = readOptions();
-      const guard = createGuard({ issuer, audience });
-      closeAfter(t, async () => guard.close());
-      site = createSite({ guard, issuer });
-      wire.connect((request, connection) => {
-        const { pathname } = new URL(request.url);
-        const isPage = [appPath, callbackPath, byePath].includes(pathname);
-        return isPage ? pageAnswer(readOptions()) : (site?.fetch(request, connection) ?? new Response(null));
-      });
-    },
-  };
-}
-
-const pageAnswer = (options: PageOptions) =>
-  new Response(html(options), { headers: { "content-type": "text/html; charset=utf-8" } });
-
-const html = (options: PageOptions) => `<!doctype html>
-<html lang="en" data-ready="no">
-<title>Photos</title>
-<link rel="icon" href="data:,">
-<button id="popup">Sign in</button>
-<script type="module">
-import { createOidcClient } from "/client/oidc.ts";
-window.told = [];
-window.oidc = createOidcClient({
-  redirectUri: "${callbackPath}", postLogoutRedirectUri: "${byePath}", ...${JSON.stringify(options)},
-});
-for (const event of ["signedIn", "refreshed", "signedOut"]) {
-  oidc.on(event, ({ reason, session }) => told.push(event + " " + (reason ?? session.user.username)));
-}
-const taken = (promise) => promise.then(
-  (one) => { window.arrived = { username: one?.user.username, returnTo: one?.returnTo }; },
-  (error) => { window.arrived = { error: error.code ?? String(error) }; },
-);
-document.querySelector("#popup").onclick = () => taken(oidc.signIn({ popup: true, prompt: "consent" }));
-if (location.pathname === "${callbackPath}") await taken(oidc.finishSignIn());
-else await oidc.session();
-document.documentElement.dataset.ready = "yes";
-</script>
-`;
-
-export const isReady = (page: Page) => page.locator('html[data-ready="yes"]').waitFor();
-
-/** Leaves by redirect, and comes back as whoever agrees at the provider. */
-export async function signInByRedirect(
-  page: Page,
-  origin: string,
-  how: object = {},
-): Promise<Window["arrived"]> {
-  await page.evaluate((given) => void window.oidc.signIn(given).catch(() => {}), {
-    prompt: "consent",
-    ...how,
-  });
-  await page.waitForURL((url) => url.href.startsWith(`${origin}${callbackPath}`));
-  await isReady(page);
-  return page.evaluate(() => window.arrived);
-}
-
-export const sessionOf = (page: Page): Promise<OidcSession | undefined> =>
-  page.evaluate(() => window.oidc.session());
-
-/** The status of the API's answer, or the code of the client's error. */
-export const callApi = (page: Page): Promise<number | string> =>
-  page.evaluate(() =>
-    window.oidc.fetch("/api/hello").then(
-      ({ status }) => status,
-      (error) => String(error.code ?? error),
-    ),
-  );
-
-export interface ProviderOptions {
+interface ProviderOptions {
   /** Header of its pages: what cuts windows apart. */
   readonly coop?: string;
   readonly dpop?: boolean;
@@ -119,7 +19,7 @@ export interface ProviderOptions {
 }
 
 /** oidc-provider for a public client, with somebody who signs in and agrees at once. */
-export async function startPublicProvider(port: Port, appUrl: string, options: ProviderOptions = {}) {
+async function startPublicProvider(port: Port, appUrl: string, options: ProviderOptions = {}) {
   const keys = await Promise.all(
     ["RS256", "ES256"].map(async (alg) => {
       const { privateKey } = await generateKeyPair(alg, { extractable: true });
@@ -234,6 +134,8 @@ export async function openOidcHouse(t: TestContext, options: ProviderOptions & P
   }));
   const provider = await startPublicProvider(port, app.url, provided);
   resource = provider.resource;
-  app.serve(resource);
+  const guard = createGuard({ issuer: port.url, audience: resource });
+  closeAfter(t, async () => guard.close());
+  app.serve(guard);
   return { app, provider, url: `${app.url}${appPath}`, origin: app.url };
 }
