@@ -147,6 +147,18 @@ test("by popup: a provider that cuts the windows apart (COOP) makes no differenc
   assert.equal(await callApi(page), 200);
 });
 
+test("by popup: where nothing can be stored that windows share, the page that waits signs in", async (t) => {
+  const { url } = await openOidcHouse(t, { dpop: true });
+  const visit = await browser.visit(t, { expected });
+  await visit.context.addInitScript(() => {
+    Object.defineProperty(window, "indexedDB", { value: undefined });
+  });
+  const page = await visit.tab(url);
+  const { arrived } = await signInByPopup(page);
+  assert.equal(arrived.username, "nora");
+  assert.equal(await callApi(page), 200);
+});
+
 test("by popup: closed or blocked is told, and nobody is signed in", async (t) => {
   const { url, provider } = await openOidcHouse(t);
   const page = await (await browser.visit(t, { expected })).tab(url);

@@ -16,32 +16,38 @@ const nobody = { id: "", username: "", roles: [] };
 
 export function createAttempts(storage: CredentialStorage, name: string, tools: Tools): Attempts {
   const unreachable = tools[6];
+  const KeyturnError = tools[7];
   const key = `${name}#attempts`;
 
-  /** Undefined when there is nothing to change. */
+  function failed(cause: unknown): never {
+    throw cause instanceof KeyturnError
+      ? cause
+      : new KeyturnError("unavailable", "The storage cannot be used", { cause });
+  }
+
+  /** Whether there was something to change. */
   async function change(
     next: (attempts: readonly Attempt[]) => readonly Attempt[] | undefined,
   ): Promise<boolean> {
     for (let tries = 0; tries < triesMax; tries++) {
-      const before = await storage.read(key);
+      const before = await storage.read(key).catch(failed);
       const attempts = next(before?.attempts ?? []);
       if (attempts === undefined) return false;
       // Another name at every change: that is what the storage compares.
       const record = { refreshToken: crypto.randomUUID(), sessionId: "", user: nobody, attempts };
-      if (await storage.replace(key, before?.refreshToken, attempts.length > 0 ? record : undefined))
-        return true;
+      const left = attempts.length > 0 ? record : undefined;
+      if (await storage.replace(key, before?.refreshToken, left).catch(failed)) return true;
     }
-    return false;
+    throw unreachable();
   }
 
   const find = async (state: string) =>
-    (await storage.read(key))?.attempts?.find((attempt) => attempt.state === state);
+    (await storage.read(key).catch(failed))?.attempts?.find((attempt) => attempt.state === state);
 
   return {
     find,
     async add(attempt) {
-      const isAdded = await change((attempts) => [attempt, ...attempts].slice(0, attemptsMax));
-      if (!isAdded) throw unreachable();
+      await change((attempts) => [attempt, ...attempts].slice(0, attemptsMax));
     },
     async take(state) {
       const found = await find(state);

@@ -158,8 +158,9 @@ export function createOidcClientWith(options: OidcClientOptions, internals: Part
       assertOpen();
       const { storage, issuer: name } = settings;
       const record = atProvider ? await storage.read(name).catch(() => undefined) : undefined;
-      const metadata = atProvider ? await provider.metadata().catch(() => undefined) : undefined;
+      // What is kept here goes first, whether the provider can be reached or not.
       const done = await mode.signOut();
+      const metadata = atProvider ? await provider.metadata().catch(() => undefined) : undefined;
       const endpoint = metadata?.end_session_endpoint;
       if (endpoint === undefined) return done;
       // RP-Initiated Logout 1.0 §2.

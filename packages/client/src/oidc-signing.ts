@@ -164,6 +164,8 @@ export function createOidcSigning(parts: OidcSigningParts) {
     if ("wrong" in claims && Object.keys(claims).length === 1) {
       throw new KeyturnError("invalid_id_token", `The ID token is not good: ${(claims as Wrong).wrong}`);
     }
+    // Of an access token that is opaque the time cannot be learned.
+    parts.proofs.learnTime(idToken as string);
     return { ...reply, sessionId, user: userOf(claims as Json) };
   }
 
