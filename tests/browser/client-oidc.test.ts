@@ -178,6 +178,25 @@ test("by popup: closed or blocked is told, and nobody is signed in", async (t) =
   assert.equal(await sessionOf(page), undefined);
 });
 
+test("by popup: what another origin says of the answer is not heard", async (t) => {
+  const { url, provider } = await openOidcHouse(t);
+  const page = await (await browser.visit(t, { expected })).tab(url);
+  // The provider's own page knows the state; a page of its origin is not the callback page all the same.
+  await page.context().route(`${provider.issuer}/auth?**`, (route) => route.fulfill({ body: "Sign in" }));
+  const opened = page.waitForEvent("popup");
+  await page.click("#popup");
+  const popup = await opened;
+  await popup.waitForURL(`${provider.issuer}/auth?**`);
+  await popup.evaluate(() => {
+    const state = new URL(location.href).searchParams.get("state");
+    window.opener.postMessage({ state, answer: { state, code: "mine" } }, "*");
+  });
+  await popup.close();
+  await page.waitForFunction(() => window.arrived !== undefined);
+  assert.deepEqual(await page.evaluate(() => window.arrived), { error: "popup_closed" });
+  assert.equal(provider.count("POST", "/token"), 0);
+});
+
 test("by popup: when the page that opened it is gone, the window signs in itself", async (t) => {
   const { url, origin, provider } = await openOidcHouse(t);
   const page = await (await browser.visit(t, { expected })).tab(url);

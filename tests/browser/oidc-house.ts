@@ -11,6 +11,17 @@ import { appPath, byePath, callbackPath, openApplication, type PageOptions } fro
 
 const clientId = "photos";
 
+/** Made once: they take longer than most tests. */
+let keys: ReturnType<typeof makeKeys> | undefined;
+
+const makeKeys = () =>
+  Promise.all(
+    ["RS256", "ES256"].map(async (alg) => {
+      const { privateKey } = await generateKeyPair(alg, { extractable: true });
+      return { ...(await exportJWK(privateKey)), use: "sig", kid: alg, alg };
+    }),
+  );
+
 interface ProviderOptions {
   /** Header of its pages: what cuts windows apart. */
   readonly coop?: string;
@@ -20,12 +31,6 @@ interface ProviderOptions {
 
 /** oidc-provider for a public client, with somebody who signs in and agrees at once. */
 async function startPublicProvider(port: Port, appUrl: string, options: ProviderOptions = {}) {
-  const keys = await Promise.all(
-    ["RS256", "ES256"].map(async (alg) => {
-      const { privateKey } = await generateKeyPair(alg, { extractable: true });
-      return { ...(await exportJWK(privateKey)), use: "sig", kid: alg, alg };
-    }),
-  );
   const resource = `${appUrl}/`;
   const features: Configuration["features"] = {
     devInteractions: { enabled: false },
@@ -55,7 +60,7 @@ async function startPublicProvider(port: Port, appUrl: string, options: Provider
         response_types: ["code"],
       },
     ],
-    jwks: { keys },
+    jwks: { keys: await (keys ??= makeKeys()) },
     cookies: { keys: ["not a secret in a test"] },
     claims: { openid: ["sub"], profile: ["name", "preferred_username"] },
     conformIdTokenClaims: false,

@@ -5,7 +5,7 @@ import { KeyturnError } from "./keyturn-error.ts";
 import type { OidcArrival, OidcSession, OidcSignIn, OidcSignOut } from "./oidc-how.ts";
 import { createOidcIssuer, readJwt, readOidcTokens } from "./oidc-issuer.ts";
 import { type OidcClientOptions, readOidcOptions } from "./oidc-options.ts";
-import { leaveFor, openPopup, takeAnswer } from "./oidc-page.ts";
+import { leaveFor, openPopup, placeToReturn, takeAnswer } from "./oidc-page.ts";
 import { createProvider, encodeForm } from "./oidc-provider.ts";
 import type { Answer } from "./oidc-signing.ts";
 import { onDemand } from "./on-demand.ts";
@@ -30,7 +30,7 @@ export interface OidcClient {
    * Leaves the page for the provider's, and comes back to `redirectUri`; with `popup` in a window of its own, and
    * resolves when somebody has signed in there.
    *
-   * @throws KeyturnError `invalid_issuer`, `unavailable`, `cancelled` (back by the back button); with `popup`
+   * @throws KeyturnError `invalid_issuer`, `invalid_request` (`returnTo`), `unavailable`, `cancelled` (back by the back button); with `popup`
    *   `popup_blocked`, `popup_closed`, and as `finishSignIn`.
    */
   signIn(how?: OidcSignIn): Promise<OidcArrival>;
@@ -105,18 +105,19 @@ export function createOidcClientWith(options: OidcClientOptions, internals: Part
   const session = () => mode.session() as Promise<OidcSession | undefined>;
 
   async function signInByPopup(how: OidcSignIn): Promise<OidcArrival> {
+    const returnTo = placeToReturn(how.returnTo);
     // Before anything is waited for: browsers open a window for a click, not for what comes of it later.
     const popup = openPopup(how.popup);
     try {
       const [signing, { waitForAnswer }] = await Promise.all([findOidcSigning(), findPopups()]);
-      const leaving = await signing.begin(how, runtime.pageUrl);
+      const leaving = await signing.begin(how, returnTo);
       const isUnderWay = async () => (await signing.isPopup(leaving.state)) !== undefined;
       const answer = await waitForAnswer(parts, { popup, leaving, isUnderWay });
       if (answer) return await signing.complete(answer);
       // The window has done it itself: who it is, the store says.
       const here = await session();
       if (!here) throw new KeyturnError("popup_closed", "Nobody was signed in in the window");
-      return { ...here, returnTo: how.returnTo };
+      return { ...here, returnTo };
     } finally {
       popup.close();
     }
@@ -144,7 +145,7 @@ export function createOidcClientWith(options: OidcClientOptions, internals: Part
     async signIn(how = {}) {
       assertOpen();
       if (how.popup) return signInByPopup(how);
-      const { url } = await (await findOidcSigning()).begin(how, runtime.pageUrl);
+      const { url } = await (await findOidcSigning()).begin(how, placeToReturn(how.returnTo));
       return leaveFor(url);
     },
     finishSignIn() {

@@ -20,7 +20,7 @@ export interface OidcArrival extends OidcSession {
 export interface OidcSignIn {
   /** In a window of its own. Call it from a click, or browsers block the window. */
   readonly popup?: boolean | { readonly width: number; readonly height: number };
-  /** Where the page goes on afterwards: kept here and given back, never sent. Default: this page. */
+  /** Where the page goes on afterwards, at its origin: kept here and given back, never sent. Default: this page. */
   readonly returnTo?: string;
   /** `login`, `consent`, `select_account`, `none` …, separated by spaces. */
   readonly prompt?: string;

@@ -23,6 +23,18 @@ const page = globalThis as unknown as Page;
 const answerFields = ["code", "state", "iss", "error", "error_description", "error_uri", "session_state"];
 const popupSize = { width: 480, height: 680 };
 
+/**
+ * Where the page goes on when somebody has signed in.
+ *
+ * @throws KeyturnError `invalid_request` for another origin, or a script: it may have come by an address.
+ */
+export function placeToReturn(wanted: string | undefined): string | undefined {
+  const here = page.location?.href;
+  if (wanted === undefined || here === undefined) return here;
+  if (parseUrl(wanted, here)?.origin === new URL(here).origin) return wanted;
+  throw new KeyturnError("invalid_request", "returnTo has to be an address of this page's origin");
+}
+
 /** The page is on its way to another: nothing comes after this, unless its visitor comes back by the back button. */
 export function leaveFor(url: string): Promise<never> {
   const { location } = page;

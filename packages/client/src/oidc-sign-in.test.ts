@@ -98,6 +98,34 @@ describe("signing in by redirect", () => {
     assert.equal(world.provider.count("/revoke"), 1);
   });
 
+  for (const returnTo of [
+    "https://evil.example/",
+    "//evil.example",
+    "\\\\evil.example",
+    "javascript:alert(1)",
+  ]) {
+    test(`${returnTo} is no place to return to: nobody is led away`, async () => {
+      const world = createProviderWorld();
+      await assert.rejects(world.openTab().client.signIn({ returnTo }), { code: "invalid_request" });
+      await assert.rejects(world.openTab().client.signIn({ returnTo, popup: true }), {
+        code: "invalid_request",
+      });
+      assert.deepEqual([page.seen.left, world.provider.requests], [[], []]);
+    });
+  }
+
+  test("who comes back by the back button to a page that was kept is told: nothing else will come", async () => {
+    const target = globalThis as unknown as { addEventListener?: unknown };
+    const shown: ((event: { persisted: boolean }) => void)[] = [];
+    target.addEventListener = (_event: string, listener: () => void) => shown.push(listener);
+    const world = createProviderWorld();
+    const signingIn = world.openTab().client.signIn();
+    await world.timeline.settle();
+    delete target.addEventListener;
+    for (const listener of shown) listener({ persisted: true });
+    await assert.rejects(signingIn, { code: "cancelled" });
+  });
+
   test("another page, and an address with something else in it, are left alone", async () => {
     const world = createProviderWorld();
     const { client } = world.openTab();

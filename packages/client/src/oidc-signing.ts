@@ -101,7 +101,7 @@ export function createOidcSigning(parts: OidcSigningParts) {
     return { client_id: oidc.clientId, request_uri };
   }
 
-  async function begin(how: OidcSignIn, page: string | undefined): Promise<Leaving> {
+  async function begin(how: OidcSignIn, returnTo: string | undefined): Promise<Leaving> {
     const metadata = await provider.metadata();
     // RFC 9700 §2.1.1: the client must know that the provider looks at the challenge, or it protects nothing.
     if (metadata.code_challenge_methods_supported?.includes("S256") === false) {
@@ -110,7 +110,7 @@ export function createOidcSigning(parts: OidcSigningParts) {
     const attempt: Attempt = {
       ...{ state: random(), nonce: random(), verifier: random() },
       ...{ maxAge: how.maxAge, popup: how.popup !== undefined && how.popup !== false },
-      returnTo: how.returnTo ?? page,
+      returnTo,
       ...(await newKeys(metadata)),
     };
     const form = await pushed(metadata, await requestOf(attempt, how));
