@@ -31,6 +31,7 @@ interface ProviderOptions {
 
 /** oidc-provider for a public client, with somebody who signs in and agrees at once. */
 async function startPublicProvider(port: Port, appUrl: string, options: ProviderOptions = {}) {
+  keys ??= makeKeys();
   const resource = `${appUrl}/`;
   const features: Configuration["features"] = {
     devInteractions: { enabled: false },
@@ -60,7 +61,7 @@ async function startPublicProvider(port: Port, appUrl: string, options: Provider
         response_types: ["code"],
       },
     ],
-    jwks: { keys: await (keys ??= makeKeys()) },
+    jwks: { keys: await keys },
     cookies: { keys: ["not a secret in a test"] },
     claims: { openid: ["sub"], profile: ["name", "preferred_username"] },
     conformIdTokenClaims: false,

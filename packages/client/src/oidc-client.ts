@@ -148,7 +148,8 @@ export function createOidcClientWith(options: OidcClientOptions, internals: Part
       const { url } = await (await findOidcSigning()).begin(how, placeToReturn(how.returnTo));
       return leaveFor(url);
     },
-    finishSignIn() {
+    async finishSignIn() {
+      assertOpen();
       // Frameworks call twice: the second call gets what the first one finds.
       finishing ??= finish().finally(() => {
         finishing = undefined;

@@ -11,10 +11,8 @@ export interface Expected extends Pick<OidcSettings, "issuer" | "clientId"> {
   readonly digest: (hash: string, text: string) => Promise<Uint8Array>;
 }
 
-/** What is wrong with an ID token, in words that say nothing of what is in it. */
-export interface Wrong {
-  readonly wrong: string;
-}
+/** The claims; or what is wrong, in words that say nothing of what is in the token. */
+type IdTokenRead = { readonly claims: Json } | { readonly wrong: string };
 
 const authTimeLeewaySeconds = 60;
 const charactersMax = 16_384;
@@ -27,9 +25,9 @@ const isNumber = (value: unknown): value is number => typeof value === "number" 
  * TLS are refused (oidc-provider.ts). The time is the issuer's own: the nonce proves that the token was made for this sign-in,
  * and clocks of devices are wrong.
  */
-export async function readIdToken(token: unknown, expected: Expected): Promise<Json | Wrong> {
+export async function readIdToken(token: unknown, expected: Expected): Promise<IdTokenRead> {
   const { issuer, clientId, nonce, maxAge } = expected;
-  const wrong = (what: string): Wrong => ({ wrong: what });
+  const wrong = (what: string): IdTokenRead => ({ wrong: what });
   if (typeof token !== "string") return wrong("there is none: the scope openid must be granted");
   const { header, claims } = (token.length < charactersMax && expected.readJwt(token)) || {};
   if (!header || !claims) return wrong("it is no signed JWT (encrypted ones are not supported)");
@@ -57,7 +55,7 @@ export async function readIdToken(token: unknown, expected: Expected): Promise<J
   if (claims.at_hash !== undefined && !(await isHashOf(claims.at_hash, header.alg, expected))) {
     return wrong("at_hash is that of another access token");
   }
-  return claims;
+  return { claims };
 }
 
 /**

@@ -36,7 +36,7 @@ interface Page {
 }
 
 const page = globalThis as unknown as Page;
-const takenWithinMs = 1000;
+const takenWithinMs = 2000;
 const lookPauseMs = 500;
 /** A window that a provider has cut off looks closed; it is believed when this page has been in front so often. */
 const closedLooks = 4;

@@ -249,7 +249,13 @@ describe("signing out", () => {
 test("a closed client says so", async () => {
   const { client } = createProviderWorld().openTab();
   client.close();
-  for (const call of [client.signIn(), client.session(), client.accessToken(), client.signOut()]) {
+  for (const call of [
+    client.signIn(),
+    client.finishSignIn(),
+    client.session(),
+    client.accessToken(),
+    client.signOut(),
+  ]) {
     await assert.rejects(call, { code: "closed" });
   }
 });

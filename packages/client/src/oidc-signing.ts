@@ -2,11 +2,10 @@ import type { Attempt } from "./credential-storage.ts";
 import type { ModeParts } from "./mode.ts";
 import { createAttempts } from "./oidc-attempts.ts";
 import type { OidcArrival, OidcSignIn } from "./oidc-how.ts";
-import { readIdToken, userOf, type Wrong } from "./oidc-id-token.ts";
+import { readIdToken, userOf } from "./oidc-id-token.ts";
 import type { readJwt, readOidcTokens } from "./oidc-issuer.ts";
 import type { OidcSettings } from "./oidc-options.ts";
 import type { encodeForm, Form, OidcProvider, ProviderMetadata } from "./oidc-provider.ts";
-import type { Json } from "./replies.ts";
 import type { Signing } from "./signing.ts";
 
 /** Signing in by OpenID Connect: the request, the way back, the tokens. Loaded when somebody does. */
@@ -122,9 +121,9 @@ export function createOidcSigning(parts: OidcSigningParts) {
   }
 
   function checkAnswer({ iss, error, error_description: text }: Answer, metadata: ProviderMetadata): void {
-    // RFC 9207 §2.4: "clients MUST […] compare the result to the issuer identifier of the authorization server where
-    // the authorization request was sent to"; "MUST reject authorization responses without iss […] from authorization
-    // servers which do support the parameter".
+    // RFC 9207 §2.4: clients MUST "compare the result to the issuer identifier of the authorization server where the
+    // authorization request was sent to", and "MUST reject authorization responses without the iss parameter from
+    // authorization servers which do support the parameter".
     const isNamed = iss !== undefined || metadata.authorization_response_iss_parameter_supported;
     if (isNamed && iss !== oidc.issuer) {
       throw new KeyturnError("invalid_answer", "The answer is another provider's; sign in anew");
@@ -160,13 +159,12 @@ export function createOidcSigning(parts: OidcSigningParts) {
     }
     const { issuer, clientId } = oidc;
     const expected = { issuer, clientId, nonce, maxAge, accessToken: access.accessToken, digest, readJwt };
-    const claims = await readIdToken(idToken, expected);
-    if ("wrong" in claims && Object.keys(claims).length === 1) {
-      throw new KeyturnError("invalid_id_token", `The ID token is not good: ${(claims as Wrong).wrong}`);
-    }
+    const read = await readIdToken(idToken, expected);
+    if ("wrong" in read)
+      throw new KeyturnError("invalid_id_token", `The ID token is not good: ${read.wrong}`);
     // Of an access token that is opaque the time cannot be learned.
     parts.proofs.learnTime(idToken as string);
-    return { ...reply, sessionId, user: userOf(claims as Json) };
+    return { ...reply, sessionId, user: userOf(read.claims) };
   }
 
   /** What the provider has led back with, made into a session. */
