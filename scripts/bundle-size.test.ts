@@ -8,10 +8,16 @@ import { build, type Metafile } from "esbuild";
 
 const root = path.resolve(import.meta.dirname, "..");
 const entry = "packages/client/src/index.ts";
+const oidcEntry = "packages/client/src/oidc.ts";
 /** Of the entry, with all that it imports: what a page runs in which somebody is signed in. */
 const entryBytesMax = 6000;
 /** Of each part that is loaded on demand, with what it imports. */
 const partBytesMax = 1800;
+/** The same for who signs in by OpenID Connect: with discovery and the provider's token endpoint. */
+const oidcEntryBytesMax = 9000;
+/** Of its own parts: the request, the way back and the ID token; windows. */
+const oidcPartBytesMax = 2900;
+const oidcOnDemand = ["oidc-popup.ts", "oidc-signing.ts"];
 /** By what needs them: another mode, signing in and out, the ways to do so, a storage that keeps keys as JSON. */
 const onDemand = [
   "cookie-mode.ts",
@@ -30,11 +36,19 @@ interface Part {
   readonly output: Metafile["outputs"][string];
 }
 
-const parts = new Map<string, Part>();
+type Parts = Map<string, Part>;
+
+let parts: Parts;
+let oidcParts: Parts;
 
 before(async () => {
+  [parts, oidcParts] = await Promise.all([bundle(entry), bundle(oidcEntry)]);
+});
+
+async function bundle(from: string): Promise<Parts> {
+  const bundled: Parts = new Map();
   const { outputFiles, metafile } = await build({
-    entryPoints: [path.join(root, entry)],
+    entryPoints: [path.join(root, from)],
     absWorkingDir: root,
     bundle: true,
     minify: true,
@@ -49,16 +63,17 @@ before(async () => {
     const name = path.relative(root, file);
     const output = metafile.outputs[name];
     assert.ok(output, name);
-    parts.set(name, { name, text, output, gzipped: gzipSync(contents, { level: 9 }).length });
+    bundled.set(name, { name, text, output, gzipped: gzipSync(contents, { level: 9 }).length });
   }
-});
+  return bundled;
+}
 
 /** A part with all that it imports by `import … from`. */
-function withImports(source: string): Part[] {
-  const wanted = [...parts.values()].filter(({ output }) => output.entryPoint?.endsWith(source));
+function withImports(source: string, all = parts): Part[] {
+  const wanted = [...all.values()].filter(({ output }) => output.entryPoint?.endsWith(source));
   for (const part of wanted) {
     for (const { path: name, kind } of part.output.imports) {
-      const imported = parts.get(name);
+      const imported = all.get(name);
       if (kind === "import-statement" && imported && !wanted.includes(imported)) wanted.push(imported);
     }
   }
@@ -95,13 +110,30 @@ describe("the client in a browser", () => {
     });
   }
 
+  test(`by OpenID Connect the entry is smaller than ${oidcEntryBytesMax} bytes, gzipped, and one file`, () => {
+    const all = withImports("src/oidc.ts", oidcParts);
+    console.log(`the entry by OpenID Connect: ${size(all)} bytes gzipped, ${all.length} file`);
+    assert.ok(size(all) < oidcEntryBytesMax, `${size(all)}`);
+    assert.equal(all.length, 1, "a second file is a second round trip");
+    for (const source of oidcOnDemand) assert.ok(!names(all).includes(source), source);
+  });
+
+  for (const source of oidcOnDemand) {
+    test(`${source} is smaller than ${oidcPartBytesMax} bytes, gzipped`, () => {
+      const all = withImports(`src/${source}`, oidcParts);
+      console.log(`on demand, ${source}: ${size(all)} bytes gzipped, ${all.length} files`);
+      assert.ok(size(all) < oidcPartBytesMax, `${size(all)}`);
+    });
+  }
+
   test("nothing of Node and nothing of the server is in it", () => {
-    const text = [...parts.values()].map((part) => part.text).join("\n");
+    const everything = [...parts.values(), ...oidcParts.values()];
+    const text = everything.map((part) => part.text).join("\n");
     assert.ok(text.length > 10_000, "nothing was bundled");
     for (const word of ["node:", "INSERT INTO", "argon2", "require(", "process."]) {
       assert.ok(!text.includes(word), word);
     }
-    const inputs = names([...parts.values()]).split(" ");
+    const inputs = names(everything).split(" ");
     assert.ok(inputs.every((input) => input.startsWith("packages/client/src/")));
   });
 });

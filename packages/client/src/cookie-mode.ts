@@ -42,14 +42,11 @@ export function createCookieMode(parts: ModeParts): Mode {
   async function askForSession() {
     for (let asks = 1; ; asks++) {
       try {
-        return await issuer.ask(
-          { path: "/session", init: { ...withCookie, method: "GET", headers: {} } },
-          (body) => {
-            const reply = readAccess(body);
-            const session = readSession(body);
-            return reply && session && { reply, session };
-          },
-        );
+        return await issuer.ask({ path: "/session", init: { ...withCookie, method: "GET" } }, (body) => {
+          const reply = readAccess(body);
+          const session = readSession(body);
+          return reply && session && { reply, session };
+        });
       } catch (error) {
         // Whoever was never here and has no cookie is just not signed in.
         const isNobody =
@@ -103,7 +100,7 @@ export function createCookieMode(parts: ModeParts): Mode {
     leaving: "cookie",
     newKeys: async () => ({}),
     ask: (path, json, read) => {
-      const init = json ? withCookie : { ...withCookie, method: "GET", headers: {} };
+      const init = json ? withCookie : { ...withCookie, method: "GET" };
       return issuer.ask({ path, ...(json && { json }), init }, read);
     },
     async enter(path, given) {

@@ -11,6 +11,21 @@ export interface StoredCredentials {
   readonly deviceKey?: KeptKey;
   /** The P-256 key that the session is bound to (RFC 9449). Absent when it is bound to none. */
   readonly dpop?: BindingKey;
+  /** By OpenID Connect: the ID token, which the provider wants back when somebody signs out there. */
+  readonly idToken?: string;
+  /** By OpenID Connect, in a record of its own: sign-ins that have begun. */
+  readonly attempts?: readonly Attempt[];
+}
+
+/** A sign-in that has left for a provider. */
+export interface Attempt extends Pick<StoredCredentials, "deviceKey" | "dpop"> {
+  readonly state: string;
+  readonly nonce: string;
+  readonly verifier: string;
+  readonly maxAge?: number | undefined;
+  readonly returnTo?: string | undefined;
+  /** Whether another window waits for it. */
+  readonly popup?: boolean | undefined;
 }
 
 /**

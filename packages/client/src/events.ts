@@ -2,9 +2,9 @@ import type { Session } from "./session.ts";
 
 /**
  * Why nobody is signed in any more: `signed_out` here or in another tab; `expired`, `revoked` or `reused` says the
- * server; `missing`: the stored credentials or the cookie are gone, and no tab said why.
+ * server; `refused`: a provider does, without saying why; `missing`: the stored credentials or the cookie are gone, and no tab said why.
  */
-export type SignedOutReason = "signed_out" | "expired" | "revoked" | "reused" | "missing";
+export type SignedOutReason = "signed_out" | "expired" | "revoked" | "reused" | "refused" | "missing";
 
 export interface ClientEvents {
   /** Somebody signed in, in this tab or another. */

@@ -1,6 +1,7 @@
+import type { StoredCredentials } from "./credential-storage.ts";
 import type { BindingKey } from "./keys.ts";
 import { KeyturnError, unavailable, unreachable } from "./keyturn-error.ts";
-import { isJson, type Json } from "./replies.ts";
+import { isJson, type Json, readTokens, type TokenReply } from "./replies.ts";
 import { within } from "./within.ts";
 import type { World } from "./world.ts";
 
@@ -12,6 +13,8 @@ export interface Issuer {
    * @throws KeyturnError with the server's code; `unavailable` when no answer of Keyturn's came.
    */
   ask<T>(request: IssuerRequest, read: (body: Json) => T | undefined): Promise<T>;
+  /** Presents the refresh token. However often the same one is presented, the successor is the same. */
+  refresh(record: StoredCredentials): Promise<TokenReply>;
 }
 
 /** JSON that is sent by POST, unless `init` says otherwise. */
@@ -50,7 +53,8 @@ async function readJson({ body }: Response): Promise<Json | undefined> {
 
 function parse(text: string): Json | undefined {
   try {
-    const value: unknown = JSON.parse(text);
+    // A 204 has none, and RFC 7009 §2.2 asks for none.
+    const value: unknown = JSON.parse(text || "{}");
     return isJson(value) ? value : undefined;
   } catch {
     return undefined;
@@ -66,7 +70,7 @@ function refusal({ status, headers }: Response, body: Json): KeyturnError {
   const seconds = Number.parseInt(headers.get("retry-after") ?? "", 10);
   // The server's sentence, unless something in it looks like a token.
   const isSafe = typeof text === "string" && !/k[rt]t_|eyJ/.test(text);
-  const message = isSafe ? text.slice(0, messageCharactersMax) : `Keyturn answered ${status}`;
+  const message = isSafe ? text.slice(0, messageCharactersMax) : `The server answered ${status}`;
   // What speaks in other words is a proxy, a portal, somebody else's error page.
   return new KeyturnError(word(error) ?? "unavailable", message, {
     status,
@@ -87,7 +91,7 @@ export function createIssuer({ settings, runtime, closed, proofs }: World): Issu
         const response = await settings.fetch(url.href, {
           method: "POST",
           headers: {
-            "content-type": "application/json",
+            ...(json && { "content-type": "application/json" }),
             ...(proof && { dpop: proof }),
             ...(attempt && { "idempotency-key": attempt }),
           },
@@ -97,7 +101,7 @@ export function createIssuer({ settings, runtime, closed, proofs }: World): Issu
           signal,
           ...init,
         });
-        return { response, body: response.status === 204 ? {} : await readJson(response) };
+        return { response, body: await readJson(response) };
       },
     ).catch((cause) => {
       throw unreachable(cause);
@@ -108,8 +112,8 @@ export function createIssuer({ settings, runtime, closed, proofs }: World): Issu
     if (response.ok) {
       const good = body && read(body);
       if (good !== undefined) return good;
-      // Something else than Keyturn has spoken.
-      throw unavailable("The answer is not Keyturn's");
+      // A portal, a proxy, another server has spoken.
+      throw unavailable("The answer cannot be read");
     }
     request.refused?.(body);
     const error = refusal(response, body ?? {});
@@ -118,5 +122,14 @@ export function createIssuer({ settings, runtime, closed, proofs }: World): Issu
     throw error;
   }
 
-  return { ask };
+  return {
+    ask,
+    async refresh({ refreshToken, sessionId, deviceKey, dpop }) {
+      const attempt = deviceKey && (await proofs.sign(deviceKey, refreshToken));
+      return ask({ path: "/refresh", json: { refreshToken }, attempt, key: dpop }, (body) => {
+        const reply = readTokens(body);
+        return reply?.access.sessionId === sessionId ? reply : undefined;
+      });
+    },
+  };
 }

@@ -43,7 +43,7 @@ export function unavailable(message: string, cause?: unknown): KeyturnError {
   return new KeyturnError("unavailable", message, { status, retryAfterSeconds, cause });
 }
 
-export const unreachable = (cause?: unknown) => unavailable("Keyturn cannot be reached", cause);
+export const unreachable = (cause?: unknown) => unavailable("The server cannot be reached", cause);
 
 /** Whether it is worth asking again: nothing was decided, nobody is signed out. */
 export function isTransient(error: unknown): error is KeyturnError {

@@ -9,7 +9,7 @@ export function onDemand<T>(importing: () => Promise<T>): () => Promise<T> {
   return () => {
     part ??= importing().catch((cause) => {
       part = undefined;
-      throw unavailable("A part of the client cannot be loaded", cause);
+      throw unavailable("A module cannot be loaded", cause);
     });
     return part;
   };

@@ -22,15 +22,16 @@ export interface Presence {
   signedOut(): KeyturnError;
 }
 
-type OverReason = "expired" | "revoked" | "reused";
+type OverReason = "expired" | "revoked" | "reused" | "refused";
 
 /** The only reasons for which a client forgets what it holds: the server says that the session is over. */
 export const isOver = (reason: string | undefined): reason is OverReason =>
-  /^(?:expired|revoked|reused)$/.test(reason as OverReason);
+  /^(?:expired|revoked|reused|refused)$/.test(reason as OverReason);
 
-/** The server has refused the refresh token, or the cookie: only a 401 does, with one of these codes. */
+/** The server has refused the refresh token, or the cookie: only a 401 (OAuth: a 400) does, with one of these codes. */
 export const isRefusal = (error: unknown): error is KeyturnError =>
-  (error as KeyturnError).status === 401 && /_(?:refresh_token|session)$/.test((error as KeyturnError).code);
+  ((error as KeyturnError).status as number) < 402 &&
+  /_(?:refresh_token|session)$/.test((error as KeyturnError).code);
 
 /** Listeners are told who it is, and nothing else that a stored record holds. */
 const sessionOf = ({ user, sessionId }: Session): Session => ({ user, sessionId });

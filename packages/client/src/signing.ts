@@ -2,7 +2,7 @@ import type { StoredCredentials } from "./credential-storage.ts";
 import type { Door } from "./door.ts";
 import type { Ways } from "./how.ts";
 import type { ModeParts } from "./mode.ts";
-import type { Json, TokenReply } from "./replies.ts";
+import type { AccessReply, Json } from "./replies.ts";
 import { readSession } from "./session.ts";
 import { makeKeys, type SessionKeys } from "./session-keys.ts";
 import type { Tabs } from "./tabs.ts";
@@ -11,6 +11,10 @@ import { createWays } from "./ways.ts";
 
 /** Signing in and out in token mode. Loaded when somebody does: a page sees it once in many visits. */
 export interface Signing extends Ways {
+  /** Keys of a session that is to be. */
+  newKeys(): Promise<SessionKeys>;
+  /** Somebody has arrived, in place of whoever was here. */
+  settle(record: StoredCredentials, access: AccessReply, sinceMs: number): Promise<void>;
   /** Ends the session; whether the server knows that it is over. */
   tellServer(record: StoredCredentials, everywhere?: boolean): Promise<boolean>;
 }
@@ -19,7 +23,6 @@ export interface SigningParts extends ModeParts {
   readonly tabs: Tabs;
   readonly vault: Vault;
   look(): Promise<unknown>;
-  refresh(record: StoredCredentials): Promise<TokenReply>;
 }
 
 /** How often a change by others is followed. */
@@ -70,12 +73,21 @@ export function createSigning(parts: SigningParts): Signing {
     throw unreachable();
   }
 
+  async function settle(record: StoredCredentials, access: AccessReply, sinceMs: number): Promise<void> {
+    const { sessionId, user, dpop } = record;
+    const old = await place(record);
+    tabs.tell({ type: "signedIn", sessionId, access });
+    presence.arrive({ user, sessionId }, parts.access.read(access, sinceMs, dpop));
+    // Nobody holds that session any more; it need not stand in the list of devices.
+    if (old !== undefined && old.sessionId !== sessionId) void tellServer(old);
+  }
+
   async function tellServer(record: StoredCredentials, everywhere = false): Promise<boolean> {
     let { refreshToken } = record;
     let isOld = false;
     for (let tries = 1; ; tries++) {
       try {
-        if (isOld) ({ refreshToken } = await parts.refresh(record));
+        if (isOld) ({ refreshToken } = await issuer.refresh(record));
         const json = { refreshToken, ...(everywhere && { everywhere }) };
         return await issuer.ask({ path: "/logout", json, init: { keepalive: true } }, () => true);
       } catch (error) {
@@ -93,8 +105,7 @@ export function createSigning(parts: SigningParts): Signing {
     parts,
     leaving: "code",
     newKeys,
-    ask: (path, json, read) =>
-      issuer.ask({ path, ...(json ? { json } : { init: { method: "GET", headers: {} } }) }, read),
+    ask: (path, json, read) => issuer.ask({ path, ...(json ? { json } : { init: { method: "GET" } }) }, read),
     async enter(path, json, given) {
       // A storage that refuses to be used says so before a password is sent.
       await parts.look().catch((error) => {
@@ -103,12 +114,7 @@ export function createSigning(parts: SigningParts): Signing {
       const sinceMs = runtime.now();
       const keys = given ?? (await newKeys());
       const { record, session, access, body } = await login(path, json, keys);
-      const { sessionId } = session;
-      const old = await place(record);
-      tabs.tell({ type: "signedIn", sessionId, access });
-      presence.arrive(session, parts.access.read(access, sinceMs, record.dpop));
-      // Nobody holds that session any more; it need not stand in the list of devices.
-      if (old !== undefined && old.sessionId !== sessionId) void tellServer(old);
+      await settle(record, access, sinceMs);
       return { session, body };
     },
     async proven(reply, sinceMs) {
@@ -118,5 +124,5 @@ export function createSigning(parts: SigningParts): Signing {
     },
   };
 
-  return { ...createWays(door), tellServer };
+  return { ...createWays(door), newKeys, settle, tellServer };
 }

@@ -123,6 +123,8 @@ export function createWorld() {
     hub,
     network: ((request, deliver) => deliver(request)) as Network,
     fetch: ((input, init) => fetch(input, init)) as Fetch,
+    /** What a client runs in here. */
+    runtime: {} as Partial<Runtime>,
     wakers: new Map<string, Set<() => void>>(),
     wake(event: string) {
       for (const listener of world.wakers.get(event) ?? []) listener();
@@ -151,40 +153,47 @@ export function createWorld() {
     });
   };
 
+  const runtime: Partial<Runtime> = {
+    now: timeline.now,
+    // Wrong by years.
+    originMs: 86_400_000,
+    sleep: timeline.sleep,
+    random: () => 0.5,
+    subtle: timeline.watch(crypto.subtle),
+    locks,
+    openChannel: hub.open,
+    onWake(event, listener, stopped) {
+      const all = world.wakers.get(event) ?? new Set();
+      world.wakers.set(event, all.add(listener));
+      stopped.addEventListener("abort", () => all.delete(listener));
+    },
+  };
+  world.runtime = runtime;
+
   function openTab(options: Partial<ClientOptions> = {}, internals: Partial<Runtime> = {}): Tab {
     const client = createClientWith(
       { issuer: issuerUrl, apis: [apiUrl], storage: memoryStorage(), dpop: false, fetch, ...options },
-      {
-        now: timeline.now,
-        // Wrong by years.
-        originMs: 86_400_000,
-        sleep: timeline.sleep,
-        random: () => 0.5,
-        subtle: timeline.watch(crypto.subtle),
-        locks,
-        openChannel: hub.open,
-        onWake(event, listener, stopped) {
-          const all = world.wakers.get(event) ?? new Set();
-          world.wakers.set(event, all.add(listener));
-          stopped.addEventListener("abort", () => all.delete(listener));
-        },
-        ...internals,
-      },
+      { ...runtime, ...internals },
     );
-    const events: string[] = [];
-    const note =
-      <E extends keyof ClientEvents>(event: E) =>
-      (detail: ClientEvents[E]) =>
-        events.push(
-          "reason" in detail ? `${event} ${detail.reason}` : `${event} ${detail.session.user.username}`,
-        );
-    client.on("signedIn", note("signedIn"));
-    client.on("refreshed", note("refreshed"));
-    client.on("signedOut", note("signedOut"));
-    return { client, events };
+    return { client, events: noteEvents(client) };
   }
 
   return world;
+}
+
+/** What a client tells, as it tells it. */
+export function noteEvents(client: Pick<Client, "on">): readonly string[] {
+  const events: string[] = [];
+  const note =
+    <E extends keyof ClientEvents>(event: E) =>
+    (detail: ClientEvents[E]) =>
+      events.push(
+        "reason" in detail ? `${event} ${detail.reason}` : `${event} ${detail.session.user.username}`,
+      );
+  client.on("signedIn", note("signedIn"));
+  client.on("refreshed", note("refreshed"));
+  client.on("signedOut", note("signedOut"));
+  return events;
 }
 
 export async function signIn(world: World, { client }: Tab, username = "alice"): Promise<void> {

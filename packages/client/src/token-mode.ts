@@ -5,7 +5,6 @@ import { unreachable } from "./keyturn-error.ts";
 import type { Mode, ModeParts, SignOutOptions } from "./mode.ts";
 import { onDemand } from "./on-demand.ts";
 import { isOver, isRefusal } from "./presence.ts";
-import { readTokens, type TokenReply } from "./replies.ts";
 import { joinTabs, type TabMessage } from "./tabs.ts";
 import { createVault } from "./vault.ts";
 
@@ -16,7 +15,7 @@ const newsMs = 50;
 
 /** The session is a refresh token in a storage, which is replaced at every use. */
 export function createTokenMode(parts: ModeParts): Mode {
-  const { settings, runtime, closed, proofs, issuer, access, presence } = parts;
+  const { settings, runtime, closed, issuer, access, presence } = parts;
   const { storage } = settings;
   const vault = createVault(settings);
   const tabs = joinTabs(parts, {
@@ -26,7 +25,7 @@ export function createTokenMode(parts: ModeParts): Mode {
   });
   const findSigning = onDemand(async () => {
     const { createSigning } = await import("./signing.ts");
-    return createSigning({ ...parts, tabs, vault, look, refresh });
+    return createSigning({ ...parts, tabs, vault, look });
   });
   runtime.onWake("visibilitychange", () => void look().catch(() => {}), closed);
 
@@ -56,26 +55,12 @@ export function createTokenMode(parts: ModeParts): Mode {
     else access.set(news);
   }
 
-  /** Presents the refresh token. However often the same one is presented, the successor is the same. */
-  async function refresh({
-    refreshToken,
-    sessionId,
-    deviceKey,
-    dpop,
-  }: StoredCredentials): Promise<TokenReply> {
-    const attempt = deviceKey && (await proofs.sign(deviceKey, refreshToken));
-    return issuer.ask({ path: "/refresh", json: { refreshToken }, attempt, key: dpop }, (body) => {
-      const reply = readTokens(body);
-      return reply?.access.sessionId === sessionId ? reply : undefined;
-    });
-  }
-
   /** One turn of what is stored. Undefined: others have changed that meanwhile, look again. */
   async function turn(record: StoredCredentials): Promise<Access | undefined> {
     const era = presence.era();
     const sinceMs = runtime.now();
     const { refreshToken, sessionId } = record;
-    const reply = await refresh(record).catch((error) => refused(error, record));
+    const reply = await issuer.refresh(record).catch((error) => refused(error, record));
     if (!reply) return undefined;
     // Stored before anything of the reply is used. Where another tab was faster, what it wrote stays.
     const isStored = await vault.replace(refreshToken, { ...record, refreshToken: reply.refreshToken });
