@@ -59,6 +59,7 @@ export function addUserSyntax(program: Command, run: Run): void {
     .command("add <username>")
     .description("add a user; without a password at hand a random one is made and printed once")
     .option("--email <address>", "an e-mail address, which also signs in")
+    .option("--email-verified", "somebody has made sure that it is theirs")
     .option("--name <name>", "the person's name")
     .option("--role <role>", "a role; may be repeated", (role: string, all: string[] = []) => [...all, role])
     .option("--password-stdin", passwordStdin)
@@ -74,6 +75,24 @@ export function addUserSyntax(program: Command, run: Run): void {
     (options, command: Command) => run(command, async (context) => (await load()).list(context, options)),
   );
   example(list, "keyturn user list --limit 20");
+
+  const set = user
+    .command("set")
+    .argument("<user>", anyName)
+    .description(
+      "change what is given; sessions go on. A new address counts as one that nobody has confirmed",
+    )
+    .option("--username <username>", "another name to sign in with")
+    .option("--email <address>", "another e-mail address")
+    .option("--no-email", "take the address away")
+    .option("--email-verified", "somebody has made sure that the address is theirs")
+    .option("--no-email-verified", "nobody has")
+    .option("--name <name>", "the person's name")
+    .option("--no-name", "take it away")
+    .action((who: string, options, command: Command) =>
+      run(command, async (context) => (await load()).set(context, who, options)),
+    );
+  example(set, "keyturn user set alice --email alice@example.org --email-verified");
 
   const acts = [
     ["show", "one user, and how many sessions are alive"],

@@ -217,7 +217,7 @@ function asHtml(
 <body dir="auto" style="margin:0;padding:24px;font-family:system-ui,-apple-system,'Segoe UI',sans-serif;font-size:16px;line-height:1.5">
 <div role="main" style="max-width:560px;margin:0 auto">
 <h1 style="font-size:20px;line-height:1.3">${escaped(subject)}</h1>
-${p(greeting)}${p(lead)}${rows && `<dl>\n${rows}\n</dl>\n`}<p style="margin:24px 0"><a href="${link}" style="display:inline-block;padding:12px 20px;border-radius:8px;background-color:#1d4ed8;color:#ffffff;font-weight:600;text-decoration:none">${escaped(action)}</a></p>
+${p(greeting)}${p(lead)}${rows && `<dl>\n${rows}\n</dl>\n`}<p style="margin:24px 0"><a href="${link}" style="display:inline-block;padding:12px 20px;border-radius:8px;background-color:#0f6b5c;color:#ffffff;font-weight:600;text-decoration:none">${escaped(action)}</a></p>
 <p>${escaped(words.link)}<br><a href="${link}" style="color:inherit;word-break:break-all">${link}</a></p>
 ${shownCode}${p(goodFor)}${p(doubt)}<hr style="border:0;border-top:1px solid #888888;margin:24px 0">
 ${p(sentBy, "font-size:14px")}</div>

@@ -2,7 +2,7 @@ import type { Id } from "../../primitives/id.ts";
 import type { Session } from "../../sessions/session.ts";
 import type { Sessions } from "../../sessions/sessions.ts";
 import type { UserAdded as Added, NewUser } from "../../users/adding.ts";
-import type { PasswordSet, RolesSet } from "../../users/changing.ts";
+import type { PasswordSet, RolesSet, UserUpdate, UserUpdated } from "../../users/changing.ts";
 import type { By, User } from "../../users/user.ts";
 import type { Users } from "../../users/users.ts";
 import { type Page, readRows } from "./pages.ts";
@@ -75,6 +75,16 @@ async function onUser(
 ): Promise<UserSwitched> {
   const user = await users.find(name);
   return user === undefined ? unknownUser : { outcome: await act(user), user };
+}
+
+/** Changes what is known of a user; what is left out stays as it is. */
+export async function updateUser(
+  { users }: UserRooms,
+  { name, update }: { name: string; update: UserUpdate },
+  by = operator,
+): Promise<UserUpdated> {
+  const user = await users.find(name);
+  return user === undefined ? unknownUser : users.update(user.id, update, by);
 }
 
 export type UserPasswordSet =

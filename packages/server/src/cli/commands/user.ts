@@ -8,6 +8,7 @@ import {
   setUserRoles,
   showUser,
   type UserSwitched,
+  updateUser,
 } from "../../admin/commands/users.ts";
 import type { Rooms } from "../../app-rooms.ts";
 import type { User } from "../../users/user.ts";
@@ -20,22 +21,46 @@ import { shownSession } from "./session.ts";
 
 export interface AddOptions {
   readonly email?: string;
+  readonly emailVerified?: boolean;
   readonly name?: string;
   readonly role?: readonly string[];
   readonly passwordStdin?: boolean;
 }
 
 export async function add(context: Context, username: string, options: AddOptions): Promise<Outcome> {
-  const { email, name, role } = options;
+  const { email, emailVerified, name, role } = options;
   const password = await readPassword(context.terminal, { fromStdin: options.passwordStdin === true });
   return inRooms(context, async (rooms) => {
-    const added = await addUser(rooms, { username, email, name, roles: role, password });
+    const added = await addUser(rooms, { username, email, emailVerified, name, roles: role, password });
     if (added.outcome !== "added") return refusal(added, username);
     return {
       outcome: "done",
       json: { user: shownUser(added.user), ...(added.password && { password: added.password }) },
       text: record({ ...userFields(added.user), password: added.password }),
       ...(added.password && { note: "The password is shown this once." }),
+    };
+  });
+}
+
+export interface SetOptions {
+  readonly username?: string;
+  /** False: it is taken away. */
+  readonly email?: string | false;
+  readonly emailVerified?: boolean;
+  readonly name?: string | false;
+}
+
+export function set(context: Context, who: string, options: SetOptions): Promise<Outcome> {
+  const given = { ...options, email: options.email || null, name: options.name || null };
+  const named = Object.entries(given).filter(([member]) => options[member as keyof SetOptions] !== undefined);
+  if (named.length === 0) throw new WrongUsage("Say what to change: see keyturn user set --help.");
+  return inRooms(context, async (rooms) => {
+    const updated = await updateUser(rooms, { name: who, update: Object.fromEntries(named) });
+    if (updated.outcome !== "updated") return refusal(updated, options.username ?? who);
+    return {
+      outcome: "done",
+      json: { user: shownUser(updated.user) },
+      text: record(userFields(updated.user)),
     };
   });
 }
