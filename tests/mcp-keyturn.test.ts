@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import path from "node:path";
-import { after, before, describe, type TestContext, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { openTestDatabase } from "../packages/server/src/storage/test-database.ts";
 import { call, type KeyturnServer, password, startKeyturn } from "./keyturn-process.ts";
 import { type Connection, createKeeper, type Keeper, redirectUri, type Sdk, sdks } from "./mcp/clients.ts";
