@@ -331,7 +331,7 @@ describe("with tokens", () => {
       const { refresh_token, access_token } = (await tokensFor()).json;
       const form = { token: String(refresh_token), token_type_hint };
       const reply = await postForm(server, "/oauth/revoke", form, { headers: web.headers });
-      assert.deepEqual([reply.status, reply.text], [200, ""]);
+      assert.deepEqual([reply.status, reply.text], [200, "{}"]);
       const asked = { token: String(access_token) };
       const after = await postForm(server, "/oauth/introspect", asked, { headers: web.headers });
       assert.deepEqual(after.json, { active: false });
