@@ -43,7 +43,7 @@ export function createPerson(credentials: { readonly username: string; readonly 
     const response = await fetch(url, form === undefined ? init : { ...init, method: "POST", body: form });
     for (const line of response.headers.getSetCookie()) {
       const [, name = "", value = ""] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
-      if (/Max-Age=0/i.test(line)) jar.delete(name);
+      if (/Max-Age=0|Expires=Thu, 01 Jan 1970/i.test(line)) jar.delete(name);
       else jar.set(name, value);
     }
     return response;
