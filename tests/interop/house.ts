@@ -24,10 +24,17 @@ export const signedOutUri = "https://app.example/signed-out";
 /** A wait of a revocation on its way. */
 const secondsToFeel = 1;
 
+interface HouseOptions {
+  /** Of the issuer. */
+  readonly hostname?: string;
+  readonly privateHosts?: string[];
+}
+
 export type House = Awaited<ReturnType<typeof openHouse>>;
 
-export async function openHouse(more: { readonly privateHosts?: string[] } = {}) {
+export async function openHouse({ hostname, ...more }: HouseOptions = {}) {
   const server = await startTestServer({
+    ...(hostname !== undefined && { hostname }),
     settings: { scopes: ["notes.read", "notes.write"], dynamicRegistration: "open", ...more },
   });
   const user = await server.addUser(username, { email: "alice@example.com" });
@@ -76,7 +83,12 @@ export async function openHouse(more: { readonly privateHosts?: string[] } = {})
     };
     const route: Parameters<typeof createServer>[1] & {} = (request, response) => {
       const listener = routes[request.url as keyof typeof routes];
-      if (listener === undefined) response.writeHead(404).end();
+      // In front of the guard: a preflight has no token.
+      response.setHeader("Access-Control-Allow-Origin", "*");
+      response.setHeader("Access-Control-Allow-Headers", "Authorization, DPoP");
+      response.setHeader("Access-Control-Expose-Headers", "DPoP-Nonce, WWW-Authenticate");
+      if (request.method === "OPTIONS") response.writeHead(204).end();
+      else if (listener === undefined) response.writeHead(404).end();
       else listener(request, response);
     };
     return {
