@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
-import path from "node:path";
 import { after, type TestContext, test } from "node:test";
 import type { Page } from "playwright-core";
 import { networkErrors, useBrowser } from "../browser/browser.ts";
@@ -11,10 +9,7 @@ import { openHouse, password, username } from "./house.ts";
 
 /** oidc-client-ts, unmodified, in Chromium: an application of pages alone, at an origin of its own. */
 
-const library = path.resolve(
-  createRequire(import.meta.url).resolve("oidc-client-ts"),
-  "../../browser/oidc-client-ts.min.js",
-);
+const library = new URL("../browser/oidc-client-ts.min.js", import.meta.resolve("oidc-client-ts"));
 /** The page that a frame comes back to tells the page around it, as the library's manual has it. */
 const page = `<!doctype html><html lang="en"><title>An application</title><link rel="icon" href="data:,">
 <script src="/library.js"></script><main>the application</main>

@@ -78,7 +78,8 @@ export const oauthRefusals = {
   },
   request_uri_not_supported: {
     status: 400,
-    sentence: "Requests are not fetched from elsewhere. Push the request, and send the request_uri that comes back.",
+    sentence:
+      "Requests are not fetched from elsewhere. Push the request, and send the request_uri that comes back.",
     source: "OpenID Connect Core §3.1.2.6",
   },
   invalid_authorization_details: {

@@ -206,6 +206,28 @@ describe("the authorization request", () => {
     });
   }
 
+  test("RFC 9126 §2.1: .NET pushes by itself, with its secret in the form, and is answered by a form", async () => {
+    const { verifier, challenge } = pkce();
+    const more = {
+      client_secret: web.secret,
+      response_mode: "form_post",
+      nonce: "638.YzQ",
+      "x-client-SKU": "ID_NET9_0",
+    };
+    const pushed = await postForm(server, "/oauth/par", requestOf(web, challenge, more));
+    assert.equal(pushed.status, 201, pushed.text);
+    const { request_uri } = pushed.json;
+    const page = await alice.open(
+      authorizePath({ client_id: web.client.id, request_uri: String(request_uri) }),
+    );
+    const code = /name="code" value="([^"]*)"/.exec(page.text)?.[1] ?? "";
+    server.secrets.add(code);
+    const grant = { client_id: web.client.id, client_secret: web.secret, redirect_uri: web.redirectUri };
+    const form = { grant_type: "authorization_code", code, code_verifier: verifier, ...grant };
+    const reply = await postForm(server, "/oauth/token", form);
+    assert.equal(claimsOf(reply.json.id_token).nonce, "638.YzQ");
+  });
+
   test("RFC 6749 §4.1.2: state comes back as it was, whatever is in it", async () => {
     for (const state of [
       `{"a":[1,"b c+d%20"]}`,
