@@ -67,8 +67,8 @@ export function createPerson(credentials: { readonly username: string; readonly 
   };
 
   /** Follows what pages lead to until it would come to a place like that; what it would send there is given back. */
-  async function goTo(visit: URL, isThere: (url: URL) => boolean): Promise<Visit> {
-    let next: Visit = { url: visit };
+  async function goTo(visit: URL | Visit, isThere: (url: URL) => boolean): Promise<Visit> {
+    let next: Visit = visit instanceof URL ? { url: visit } : visit;
     for (let step = 0; step < stepsMax; step++) {
       const response = await send(next.url, next.form);
       const html = await response.text();
