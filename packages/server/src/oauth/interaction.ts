@@ -69,7 +69,7 @@ interface Dependencies {
   readonly settings: { readonly issuer: string; readonly audience: string };
 }
 
-interface Coming {
+export interface Coming {
   readonly person: Person | undefined;
   readonly ip: string | undefined;
 }

@@ -36,7 +36,7 @@ export interface KeptRequest {
 
 export type KeptRequests = ReturnType<typeof createKeptRequests>;
 
-interface NewKept {
+export interface NewKept {
   readonly clientId: string;
   readonly pairs: Pairs;
 }
