@@ -188,6 +188,19 @@ test("without scripts: by a form from the application, with the choice of an acc
   await page.waitForURL(/error=access_denied/);
 });
 
+test("OAuth 2.0 Form Post Response Mode §2: a form back sends itself, and whoever goes back to it is not caught", async (t) => {
+  const shop = await openWith(t);
+  const visit = await browser.visit(t, { expected: [networkErrors] });
+  const page = await visit.context.newPage();
+  await page.goto(shop.address({ response_mode: "form_post" }));
+  await signIn(page, "alice");
+  await press(page, "Allow");
+  await page.waitForURL(`${shop.site.url}/callback`);
+  assert.match(await text(page), /POST at the shop/);
+  await page.goBack();
+  await page.getByRole("button", { name: "Continue", exact: true }).waitFor();
+});
+
 test("an application that opens a window for it finds the window again, and the answer in it", async (t) => {
   const shop = await openWith(t);
   const visit = await browser.visit(t, { expected: [networkErrors] });
@@ -268,6 +281,7 @@ test("pages of authorization are readable in light and dark, narrow and wide", a
     await page.goto(shop.address({ prompt: "select_account" }));
     await check("choice");
     await page.goto(shop.address({ prompt: "consent", response_mode: "form_post" }));
+    await visit.context.route("**/form-post-*.js", (route) => route.abort());
     await press(page, "Allow");
     await page.getByText("Press the button to go on.").waitFor();
     await check("form back");

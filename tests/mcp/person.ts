@@ -10,11 +10,24 @@ interface Form {
   readonly fields: URLSearchParams;
 }
 
+/** A place, and the form that is posted there. */
+interface Visit {
+  readonly url: URL;
+  readonly form?: URLSearchParams;
+}
+
+interface Given {
+  readonly username: string;
+  readonly password: string;
+  readonly code: string | undefined;
+}
+
 const stepsMax = 12;
 
 /** Somebody at a browser without scripts: follows what pages lead to, signs in when asked, and agrees to what is shown. */
 export function createPerson(credentials: { readonly username: string; readonly password: string }) {
   const jar = new Map<string, string>();
+  let secondFactor: string | undefined;
   const pages: string[] = [];
 
   async function send(url: URL, form?: URLSearchParams): Promise<Response> {
@@ -30,7 +43,7 @@ export function createPerson(credentials: { readonly username: string; readonly 
     const response = await fetch(url, form === undefined ? init : { ...init, method: "POST", body: form });
     for (const line of response.headers.getSetCookie()) {
       const [, name = "", value = ""] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
-      if (/Max-Age=0/i.test(line)) jar.delete(name);
+      if (/Max-Age=0|Expires=Thu, 01 Jan 1970/i.test(line)) jar.delete(name);
       else jar.set(name, value);
     }
     return response;
@@ -42,25 +55,36 @@ export function createPerson(credentials: { readonly username: string; readonly 
 
     /** Goes where an application sends the person, and does what it takes. Gives the answer to the application. */
     async letIn(visit: URL, redirectUri: string): Promise<URLSearchParams> {
-      let next: { url: URL; form?: URLSearchParams } = { url: visit };
-      for (let step = 0; step < stepsMax; step++) {
-        const response = await send(next.url, next.form);
-        const html = await response.text();
-        const location = response.headers.get("location") ?? leadsTo(html);
-        if (location !== undefined) {
-          const url = new URL(location, next.url);
-          if (url.href.startsWith(`${redirectUri}?`)) return url.searchParams;
-          next = { url };
-          continue;
-        }
-        assert.equal(response.status, 200, readable(html));
-        pages.push(readable(html));
-        const form = nextForm({ url: next.url, html }, credentials);
-        next = { url: form.action, form: form.fields };
-      }
-      return assert.fail(`no answer after ${stepsMax} pages: ${pages.join(" | ")}`);
+      const { url, form } = await goTo(visit, (next) => next.href.split("?")[0] === redirectUri);
+      return form ?? url.searchParams;
+    },
+
+    goTo,
+    /** Of whoever has a second factor: asked for where a page has a field for it. */
+    hasCode(code: string): void {
+      secondFactor = code;
     },
   };
+
+  /** Follows what pages lead to until it would come to a place like that; what it would send there is given back. */
+  async function goTo(visit: URL | Visit, isThere: (url: URL) => boolean): Promise<Visit> {
+    let next: Visit = visit instanceof URL ? { url: visit } : visit;
+    for (let step = 0; step < stepsMax; step++) {
+      const response = await send(next.url, next.form);
+      const html = await response.text();
+      const location = response.headers.get("location") ?? leadsTo(html);
+      if (location === undefined) {
+        assert.equal(response.status, 200, readable(html));
+        pages.push(readable(html));
+        if (isThere(new URL("#shown", next.url))) return next;
+        const given = { ...credentials, code: secondFactor };
+        const { action, fields } = nextForm({ url: next.url, html }, { given, isThere });
+        next = { url: action, form: fields };
+      } else next = { url: new URL(location, next.url) };
+      if (isThere(next.url)) return next;
+    }
+    return assert.fail(`not there after ${stepsMax} pages: ${pages.join(" | ")}`);
+  }
 }
 
 const unescaped = (text: string) =>
@@ -86,25 +110,28 @@ function attribute(tag: string, name: string): string | undefined {
   return value === undefined ? undefined : unescaped(value);
 }
 
-/** The form that asks for a password, else the one by which the person agrees. */
-function nextForm({ url, html }: Page, { username, password }: { username: string; password: string }): Form {
+/** The form that asks for a password or a code, else the one by which the person agrees, or that leads on. */
+function nextForm(
+  { url, html }: Page,
+  { given, isThere }: { given: Given; isThere: (url: URL) => boolean },
+): Form {
   const forms = [...html.matchAll(/<form\s[^>]*>[\s\S]*?<\/form>/g)].map(([form]) => form);
-  const signIn = forms.find((form) => /<input[^>]*\sname="password"/.test(form));
+  const actionOf = (form: string) =>
+    new URL(attribute(form.slice(0, form.indexOf(">") + 1), "action") ?? "", url);
+  const asks = forms.find((form) => /<input[^>]*\sname="(?:password|code)"/.test(form));
   const agree = forms.find((form) => /<button[^>]*\svalue="(?:allow|continue)"/.test(form));
-  const form = signIn ?? agree ?? assert.fail(`nothing to go on with: ${readable(html)}`);
+  const onward = forms.find((form) => isThere(actionOf(form)));
+  const form = asks ?? agree ?? onward ?? assert.fail(`nothing to go on with: ${readable(html)}`);
   const fields = new URLSearchParams();
   for (const [tag] of form.matchAll(/<input\s[^>]*>/g)) {
     const name = attribute(tag, "name");
-    if (name !== undefined && attribute(tag, "type") === "hidden")
-      fields.set(name, attribute(tag, "value") ?? "");
+    if (name === undefined) continue;
+    if (attribute(tag, "type") === "hidden") fields.set(name, attribute(tag, "value") ?? "");
+    else if (name in given) fields.set(name, given[name as keyof Given] ?? "");
   }
-  if (form === signIn) {
-    fields.set("username", username);
-    fields.set("password", password);
-  } else {
+  if (form === agree) {
     const [button = ""] = /<button[^>]*\svalue="(?:allow|continue)"[^>]*>/.exec(form) ?? [];
     fields.set(attribute(button, "name") ?? "", attribute(button, "value") ?? "");
   }
-  const action = attribute(form.slice(0, form.indexOf(">") + 1), "action");
-  return { action: new URL(action ?? "", url), fields };
+  return { action: actionOf(form), fields };
 }

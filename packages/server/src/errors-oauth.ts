@@ -76,6 +76,12 @@ export const oauthRefusals = {
     sentence: "Request objects are not taken from this client.",
     source: "OpenID Connect Core §3.1.2.6",
   },
+  request_uri_not_supported: {
+    status: 400,
+    sentence:
+      "Requests are not fetched from elsewhere. Push the request, and send the request_uri that comes back.",
+    source: "OpenID Connect Core §3.1.2.6",
+  },
   invalid_authorization_details: {
     status: 400,
     sentence: "The authorization details are malformed, or of a type that is unknown here.",

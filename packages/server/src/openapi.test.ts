@@ -175,6 +175,7 @@ function provocations(): Provoked {
     invalid_request_uri: "oauth/authorization-request.test.ts: goes to the client's address",
     invalid_request_object: "oauth/authorization-request.test.ts: goes to the client's address",
     request_not_supported: "oauth/authorization-request.test.ts: goes to the client's address",
+    request_uri_not_supported: "oauth/ecosystems.test.ts: goes to the client's address",
     invalid_authorization_details: "oauth/authorization-request.test.ts: goes to the client's address",
     authorization_pending: "oauth/device.test.ts: needs a client",
     slow_down: "oauth/device.test.ts: needs a client",

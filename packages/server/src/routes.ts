@@ -131,7 +131,7 @@ const headersForAnyone = {
 const corsForAnyone = cors({
   origin: "*",
   allowMethods: ["GET", "HEAD", "POST", "PUT", "DELETE"],
-  allowHeaders: ["Authorization", "Content-Type", "DPoP", "Idempotency-Key", "MCP-Protocol-Version"],
+  // None: whatever the preflight asks for. Libraries in pages send headers of their own (X-Requested-With, traceparent).
   exposeHeaders: exposedHeaders,
   maxAge: 600,
 });

@@ -80,7 +80,9 @@ describe("how a client proves who it is", () => {
     assert.ok(!(await known({ client_id: "key" })));
     assert.ok(!(await known({})));
     assert.ok(!(await known({ client_id: "open", client_secret: "x" })));
-    assert.ok(!(await known({}, basic("open", ""))));
+    assert.ok(await known({}, basic("open", "")), "in the header as well, with nothing behind it");
+    assert.ok(!(await known({}, basic("open", "x"))));
+    for (const id of ["web", "key"]) assert.ok(!(await known({}, basic(id, ""))), id);
     assert.ok(!(await known({ client_id: "https://app.example/client" })), "documents are off");
   });
 

@@ -1,6 +1,7 @@
+import { limits } from "../primitives/limits.ts";
 import type { Client } from "./client.ts";
 
-const BASIC = /^basic +([A-Za-z0-9+/]{1,1024}={0,2})$/i;
+const BASIC = /^basic +([A-Za-z0-9+/]+={0,2})$/i;
 /** RFC 6749 Appendix A.1 and A.2: id and secret are of VSCHAR, the visible ASCII characters and the space. */
 const VSCHARS = /^[\x20-\x7e]*$/;
 
@@ -16,16 +17,33 @@ export interface ClientCredentials {
  * Undefined when there is no such header or it is malformed; which of the two is nobody's business but the log's.
  */
 export function parseBasicCredentials(header: string | undefined): ClientCredentials | undefined {
-  if (header === undefined || header.length > 1100) return undefined;
+  const pair = basicPair(header);
+  const id = pair && formDecode(pair.id);
+  const secret = pair && formDecode(pair.secret);
+  return id === undefined || secret === undefined ? undefined : { id, secret };
+}
+
+/**
+ * What such a header may mean. curl, PHP, Python and whatever else knows Basic from RFC 7617 alone encode nothing; a
+ * secret with a `+` or a `%` is another one then. Both are tried, the specified one first: who knows the secret knows it
+ * in either form, and who does not gains one more guess at 256 bits.
+ */
+export function basicReadings(header: string | undefined): readonly ClientCredentials[] {
+  const decoded = parseBasicCredentials(header);
+  const pair = basicPair(header);
+  const asItIs = pair && VSCHARS.test(pair.id + pair.secret) ? pair : undefined;
+  if (asItIs === undefined || !ENCODED.test(asItIs.id + asItIs.secret)) return decoded ? [decoded] : [];
+  return decoded ? [decoded, asItIs] : [asItIs];
+}
+
+function basicPair(header: string | undefined): ClientCredentials | undefined {
+  if (header === undefined || header.length > limits.basicHeaderCharactersMax) return undefined;
   const encoded = BASIC.exec(header.trim())?.[1];
   if (encoded === undefined) return undefined;
   const text = Buffer.from(encoded, "base64").toString("latin1");
   // RFC 7617 §2: "the user-id […] cannot include a colon"; what follows the first one is the password.
   const colon = text.indexOf(":");
-  if (colon < 1) return undefined;
-  const id = formDecode(text.slice(0, colon));
-  const secret = formDecode(text.slice(colon + 1));
-  return id === undefined || secret === undefined ? undefined : { id, secret };
+  return colon < 1 ? undefined : { id: text.slice(0, colon), secret: text.slice(colon + 1) };
 }
 
 const ENCODED = /[%+]/;
@@ -78,23 +96,33 @@ export function createClientAuthentication({ findClient, checkSecret, checkAsser
     return method === "client_secret_basic" || method === "client_secret_post" ? client : undefined;
   }
 
+  async function byIdAlone(id: string): Promise<Client | undefined> {
+    const client = await findClient(id);
+    return client?.metadata.token_endpoint_auth_method === "none" ? client : undefined;
+  }
+
+  async function byHeader(authorization: string, clientId: string | undefined): Promise<Client | undefined> {
+    for (const { id, secret } of basicReadings(authorization)) {
+      if (clientId !== undefined && clientId !== id) continue;
+      // RFC 6749 §2.3.1: "The client MAY omit the parameter if the client secret is an empty string": in the header there
+      // is no way to, and libraries that send it for every client have nothing but the id of one that keeps no secret.
+      const client = await (secret === "" ? byIdAlone(id) : bySecret(id, secret));
+      if (client !== undefined) return client;
+    }
+    return undefined;
+  }
+
   return async function authenticateClient(presented: PresentedClient): Promise<Client | undefined> {
     const { authorization, clientId, clientSecret, assertionType, assertion } = presented;
     const isBasic = authorization !== undefined && /^basic\b/i.test(authorization);
     // RFC 6749 §2.3: "The client MUST NOT use more than one authentication method in each request."
     const ways = [isBasic, clientSecret !== undefined, assertion !== undefined].filter(Boolean).length;
     if (ways > 1) return undefined;
-    if (isBasic) {
-      const basic = parseBasicCredentials(authorization);
-      if (basic === undefined || (clientId !== undefined && clientId !== basic.id)) return undefined;
-      return bySecret(basic.id, basic.secret);
-    }
+    if (isBasic) return byHeader(authorization, clientId);
     if (assertion !== undefined) {
       return assertionType === ASSERTION_TYPE ? checkAssertion({ assertion, clientId }) : undefined;
     }
     if (clientId === undefined) return undefined;
-    if (clientSecret !== undefined) return bySecret(clientId, clientSecret);
-    const client = await findClient(clientId);
-    return client?.metadata.token_endpoint_auth_method === "none" ? client : undefined;
+    return clientSecret === undefined ? byIdAlone(clientId) : bySecret(clientId, clientSecret);
   };
 }

@@ -1,6 +1,6 @@
 import type { Guard, Refusal as GuardRefusal } from "@keyturn/guard";
 import type { Client } from "../clients/client.ts";
-import { type createClientAuthentication, parseBasicCredentials } from "../clients/client-authentication.ts";
+import { basicReadings, type createClientAuthentication } from "../clients/client-authentication.ts";
 import type { Clients } from "../clients/clients.ts";
 import { Refusal, type SessionRefusalReason, sessionRefusalReasons } from "../errors.ts";
 import { isId } from "../primitives/id.ts";
@@ -60,9 +60,10 @@ export function createAuthentication(dependencies: Dependencies) {
 
     /** @throws Refusal invalid_client */
     async resource(request: WithHeaders): Promise<Client> {
-      const credentials = parseBasicCredentials(request.header("authorization"));
-      const client = credentials && (await clients.authenticate(credentials.id, credentials.secret));
-      if (client?.type === "resource") return client;
+      for (const { id, secret } of basicReadings(request.header("authorization"))) {
+        const client = await clients.authenticate(id, secret);
+        if (client?.type === "resource") return client;
+      }
       throw invalidClient();
     },
 

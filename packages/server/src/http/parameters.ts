@@ -2,7 +2,12 @@ import { Refusal } from "../errors.ts";
 import { limits } from "../primitives/limits.ts";
 import { decodeUtf8, readBytes } from "./body.ts";
 
-const FORM_TYPE = /^application\/x-www-form-urlencoded\s*(;\s*charset="?utf-8"?\s*)?;?$/i;
+/**
+ * A form is ASCII, whatever charset is said to be its own: the URL Standard §5 knows no parameter. Apache's HttpClient says
+ * ISO-8859-1. What is encoded in it has to be UTF-8, RFC 6749 Appendix B.
+ */
+const FORM_TYPE =
+  /^application\/x-www-form-urlencoded\s*(;\s*charset="?(utf-8|iso-8859-1|us-ascii)"?\s*)?;?$/i;
 /** RFC 8707 §2: "Multiple resource parameters MAY be used"; RFC 8693 §2.1: the same of `resource` and `audience`. */
 const REPEATABLE: ReadonlySet<string> = new Set(["resource", "audience"]);
 

@@ -77,7 +77,10 @@ test("RFC 6749 §4.1.2.1: nothing is sent to an address that is not proven, what
     requestOf(shop, challenge, { redirect_uri: [CALLBACK, CALLBACK] }),
     requestOf(shop, challenge, { redirect_uri: [CALLBACK, "https://evil.example/"] }),
     requestOf(shop, challenge, { redirect_uri: "https://evil.example/", response_type: "token" }),
-    requestOf(shop, challenge, { request_uri: "https://evil.example/request" }),
+    requestOf(shop, challenge, {
+      redirect_uri: "https://evil.example/",
+      request_uri: "https://evil.example/request",
+    }),
     requestOf(shop, challenge, { request_uri: "urn:ietf:params:oauth:request_uri:x" }),
     requestOf(shop, challenge, { request_uri: `urn:ietf:params:oauth:request_uri:${"A".repeat(43)}` }),
   ];

@@ -17,6 +17,8 @@ import {
 
 /** RFC 9126 §2.2: "a reference"; RFC 6755 has the form. */
 const PREFIX = "urn:ietf:params:oauth:request_uri:";
+/** Whether something may be meant for the reference to a request that this server has. */
+export const isReference = (uri: string): boolean => uri.startsWith(PREFIX);
 const REFERENCE = /^urn:ietf:params:oauth:request_uri:([A-Za-z0-9_-]{43})$/;
 
 /** A request that this server holds: pushed by its client, or waiting for a person. */

@@ -4,7 +4,7 @@ import type { Id } from "../primitives/id.ts";
 import { authorizationParameters } from "./authorization-metadata.ts";
 import { refuse } from "./authorization-parameters.ts";
 import type { AuthorizationRequests, Checked, RequestTrouble, ToCheck } from "./authorization-request.ts";
-import type { KeptRequest, KeptRequests } from "./kept-requests.ts";
+import { isReference, type KeptRequest, type KeptRequests } from "./kept-requests.ts";
 import type { RequestObjects } from "./request-objects.ts";
 
 /** A request, checked now, whether it came by the address or is held here. */
@@ -31,6 +31,12 @@ export function createLoading({ requests, kept: keptRequests, requestObjects }: 
     const client = isOne ? await requests.findClient(clientId) : undefined;
     if (client === undefined) return { checked: trouble("unknown_client"), kept: undefined, pairs };
     if (uri === undefined) return direct(client, pairs, given);
+    // OpenID Connect Core §3.1.2.6: "The OP does not support use of the request_uri parameter defined in Section 6": one
+    // that is not of ours.
+    if (!isReference(uri)) {
+      const checked = requests.refused(client, given, refuse("request_uri_not_supported"));
+      return { checked, kept: undefined, pairs };
+    }
     const kept = await keptRequests.find(uri, client.id, sessionId);
     if (kept === undefined) return { checked: trouble("request_unknown"), kept, pairs };
     // RFC 9101 §6.3: "MUST only use the parameters in the Request Object, even if the same parameter is provided in the

@@ -1,3 +1,4 @@
+import { z } from "zod";
 import type { Client } from "../clients/client.ts";
 import { Refusal } from "../errors.ts";
 import type { Answer, ClientRequest, Endpoint } from "../http/endpoint.ts";
@@ -7,6 +8,12 @@ import type { Standings } from "../sessions/standing.ts";
 import type { Turning } from "../sessions/turning.ts";
 import type { OwnTokens } from "../tokens/own-tokens.ts";
 import { clientParameters } from "./token.ts";
+
+/**
+ * RFC 7009 §2.2: "The content of the response body is ignored by the client". Libraries that take nothing but JSON from an
+ * endpoint of OAuth's fail over an answer without any.
+ */
+const reply = z.object({}).describe("An empty object");
 
 interface Dependencies {
   readonly ownTokens: OwnTokens;
@@ -47,7 +54,7 @@ export function revokeEndpoint({ ownTokens, standings, turning, sessions }: Depe
       await sessions.end(sessionId, { actor: "client", reason: "revoked_by_client", ip });
     }
     // §2.2: "invalid tokens do not cause an error response since the client cannot handle such an error".
-    return { status: 200 };
+    return { status: 200, json: {} };
   }
 
   return {
@@ -60,7 +67,11 @@ export function revokeEndpoint({ ownTokens, standings, turning, sessions }: Depe
       token_type_hint: { about: "access_token or refresh_token; not needed" },
       ...clientParameters,
     },
-    success: { status: 200, about: "It is worth nothing now, if it ever was of this client's" },
+    success: {
+      status: 200,
+      about: "It is worth nothing now, if it ever was of this client's",
+      schema: reply,
+    },
     refusals: ["invalid_request", "invalid_client", "unsupported_token_type"],
     anyOrigin: true,
     handle,

@@ -7,18 +7,23 @@ import { logo } from "./icons.ts";
 export function loadAssets() {
   const stylesheet = readFileSync(new URL("keyturn.css", import.meta.url), "utf8");
   const script = readFileSync(new URL("passkeys.js", import.meta.url), "utf8");
+  const formPost = readFileSync(new URL("form-post.js", import.meta.url), "utf8");
   return {
-    script: asset({ ending: "js", type: "text/javascript; charset=utf-8", content: script }),
+    script: asset({ ending: "js", type: SCRIPT, content: script }),
+    formPost: asset({ name: "form-post", ending: "js", type: SCRIPT, content: formPost }),
     stylesheet: asset({ ending: "css", type: "text/css; charset=utf-8", content: stylesheet }),
     icon: asset({ ending: "svg", type: "image/svg+xml", content: logo }),
   };
 }
 
-function asset({ ending, type, content }: { ending: string; type: string; content: string }): Asset {
+const SCRIPT = "text/javascript; charset=utf-8";
+
+function asset(given: { name?: string; ending: string; type: string; content: string }): Asset {
+  const { name = "keyturn", ending, type, content } = given;
   const hash = sha256(content).toString("hex", 0, 8);
   return {
-    path: `/assets/keyturn-${hash}.${ending}`,
-    anyVersion: `/assets/:file{keyturn-[0-9a-f]+\\.${ending}}`,
+    path: `/assets/${name}-${hash}.${ending}`,
+    anyVersion: `/assets/:file{${name}-[0-9a-f]+\\.${ending}}`,
     type,
     content,
   };

@@ -338,13 +338,15 @@ test("a browser that comes from a page of ours is led on by a page, for form-act
   codeIn(await browser.open(path, { "sec-fetch-site": "same-origin", "sec-fetch-dest": "iframe" }));
 });
 
-test("OAuth 2.0 Form Post Response Mode: the answer comes as a form that a button sends, and this page alone may send one elsewhere", async () => {
+test("OAuth 2.0 Form Post Response Mode: the answer comes as a form that sends itself, or a button does, and this page alone may send one elsewhere", async () => {
   const shop = await addClient(server);
   const browser = await signedIn(server, "alice");
   await agreed(browser, shop);
   const page = await ask(browser, shop, { response_mode: "form_post", state: `"><b>` });
   assert.equal(page.status, 200);
   assert.match(page.headers.get("content-security-policy") ?? "", /form-action https:; /);
+  const [, script = ""] = /<script src="([^"]*)" defer>/.exec(page.text) ?? [];
+  assert.match((await server.call(script)).text, /auto-submitted/);
   assert.match(page.text, /<form method="post" action="https:\/\/app\.example\/callback">/);
   const value = (name: string) => new RegExp(`name="${name}" value="([^"]*)"`).exec(page.text)?.[1] ?? "";
   server.secrets.add(value("code"));

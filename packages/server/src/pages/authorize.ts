@@ -191,7 +191,7 @@ function comesFromOurPage(request: PageRequest): boolean {
 }
 
 const formPolicy = (scheme: string) =>
-  `default-src 'none'; style-src 'self'; img-src 'self'; form-action ${scheme}:; base-uri 'none'; frame-ancestors 'none'`;
+  `default-src 'none'; style-src 'self'; img-src 'self'; form-action ${scheme}:; base-uri 'none'; frame-ancestors 'none'; script-src 'self'`;
 
 /** RFC 6749 §4.1.2.1: "inform the resource owner of the error". Nothing that came with the request is on the page. */
 function troublePage(view: View, code: Extract<Step, { step: "trouble" }>["trouble"]): PageAnswer {

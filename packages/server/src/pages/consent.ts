@@ -105,7 +105,7 @@ export function onwardPage(view: View, { location, redirectUri }: AuthorizationA
   return view.page({ title, body, leadsTo: location });
 }
 
-/** The same by a form, as the application has asked for: OAuth 2.0 Form Post Response Mode. */
+/** The same by a form, as the application has asked for: OAuth 2.0 Form Post Response Mode. See form-post.js. */
 export function onwardForm(view: View, { redirectUri, fields }: AuthorizationAnswer): string {
   const words = texts.oauth.leaving;
   const title = words.title(placeOf(redirectUri));
@@ -118,5 +118,5 @@ ${Object.entries(fields).map(([name, value]) => hidden(name, value))}
 <button>${words.submit}</button>
 </form>
 </div>`;
-  return view.page({ title, body });
+  return view.page({ title, body, sendsItself: true });
 }

@@ -68,8 +68,8 @@ export function createPages(given: Parts): {
   readonly assets: readonly Asset[];
   readonly problemPage: (problem: PageProblem) => string;
 } {
-  const { stylesheet, icon, script } = loadAssets();
-  const view = createView({ settings: given.settings, stylesheet, icon, script });
+  const assets = loadAssets();
+  const view = createView({ settings: given.settings, ...assets });
   const parts = {
     ...given,
     view,
@@ -106,7 +106,7 @@ export function createPages(given: Parts): {
       ...applicationPages(parts),
       ...devicePages(parts),
     ],
-    assets: [stylesheet, icon, script],
+    assets: Object.values(assets),
     problemPage: problemPages(view),
   };
 }

@@ -24,6 +24,8 @@ export interface Shown {
   readonly person?: Person | undefined;
   /** With the script of passkeys; the row of the page says so too, for its security policy. */
   readonly hasScript?: boolean;
+  /** Its form is sent by itself where scripts run; the page says so in its own policy. */
+  readonly sendsItself?: boolean;
   /** Where the browser goes on to by itself: an address of another site, which no form may lead to. */
   readonly leadsTo?: string;
   /** One card in the middle (the default), or the width that lists need. */
@@ -38,11 +40,13 @@ export function createView({
   stylesheet,
   icon,
   script,
+  formPost,
 }: {
   settings: { readonly issuer: string; readonly siteName: string };
   stylesheet: Pick<Asset, "path">;
   icon: Pick<Asset, "path">;
   script: Pick<Asset, "path">;
+  formPost: Pick<Asset, "path">;
 }) {
   const { host, pathname } = new URL(settings.issuer);
   const { siteName } = settings;
@@ -63,6 +67,7 @@ export function createView({
 
   function page(shown: Shown): string {
     const { title, body, isError = false, person, isWide = false, hasScript = false, leadsTo } = shown;
+    const itsScript = shown.sendsItself === true ? formPost : hasScript ? script : undefined;
     const shownTitle = title === siteName ? title : texts.title(title, siteName);
     return String(html`<!doctype html>
 <html lang="${texts.language}">
@@ -78,9 +83,9 @@ ${
 `
 }<link rel="icon" href="${url(icon.path)}" type="image/svg+xml">
 <link rel="stylesheet" href="${url(stylesheet.path)}">${
-      hasScript &&
+      itsScript &&
       html`
-<script src="${url(script.path)}" defer></script>`
+<script src="${url(itsScript.path)}" defer></script>`
     }
 </head>
 <body class="${isWide ? "wide" : "narrow"}">

@@ -126,6 +126,8 @@ export const limits = {
   maxAgeSecondsMax: 400 * 24 * 60 * 60,
   settingsClientsMax: 200,
   givenSecretCharactersMax: 500,
+  /** An `Authorization: Basic` header: the longest id and secret, each character encoded as three, in base64. */
+  basicHeaderCharactersMax: 4200,
   clientIdOfDocumentCharactersMax: 500,
   /** A client that registered itself is forgotten if it gets no token for so long, at first and later on. */
   clientNeverUsedSeconds: 24 * 60 * 60,
