@@ -3,6 +3,7 @@ import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 import { csrf } from "hono/csrf";
+import { HTTPException } from "hono/http-exception";
 import { createKept } from "./kept.ts";
 import type { LogoutTokens } from "./logout-token.ts";
 import { homePage, policyFor, problemPage, profilePage } from "./pages.ts";
@@ -45,7 +46,13 @@ export function createSite({ provider, logoutTokens, issuer, url }: SiteOptions)
     context.header("X-Content-Type-Options", "nosniff");
     context.header("Cache-Control", "no-store");
   });
-  site.onError((_error, context) => context.html(problemPage("Keyturn could not be asked. Try again."), 503));
+  site.onError((error, context) => {
+    // What Hono itself refuses: too large, or a form of another site.
+    if (error instanceof HTTPException) return error.getResponse();
+    // The message only: what else there is may hold a token.
+    console.error(error.message);
+    return context.html(problemPage("Keyturn could not be asked. Try again."), 503);
+  });
 
   site.get("/", (context) => context.html(homePage(sessionOf(context), `${issuer}/account`)));
 

@@ -18,6 +18,7 @@ import {
  */
 
 const browser = useBrowser();
+const narrow = { colorScheme: "dark", viewport: { width: 320, height: 640 } } as const;
 const stage = createStage();
 after(() => stage.clear());
 
@@ -30,8 +31,8 @@ before(async () => {
   keyturn = await startKeyturn(stage, {
     environment: { KEYTURN_PRIVATE_HOSTS: `localhost:${webPort}` },
   });
-  [spa, web] = await Promise.all([start("oidc-spa", spaPort), start("oidc-web", webPort)]);
-  for (const name of ["ann", "ben", "cleo", "dan"]) await keyturn.register(name);
+  const people = ["ann", "ben", "cleo", "dan"].map(keyturn.register);
+  [spa, web] = await Promise.all([start("oidc-spa", spaPort), start("oidc-web", webPort), ...people]);
 });
 
 async function start(example: string, port: number): Promise<string> {
@@ -68,7 +69,7 @@ const changeRights = (username: string) => keyturn.cli(["user", "roles", usernam
 
 test("examples/oidc-spa: sign in by redirect, agree, call, refresh, and be refused within a second of withdrawing", async (t) => {
   // Chromium logs each answer of 401.
-  const visit = await browser.visit(t, { expected: [networkErrors] });
+  const visit = await browser.visit(t, { ...narrow, expected: [networkErrors] });
   const page = await visit.tab(spa);
   await assertPresentable(page);
   await press(page, "Sign in");
@@ -81,7 +82,6 @@ test("examples/oidc-spa: sign in by redirect, agree, call, refresh, and be refus
   await press(page, "Call the API");
   await page.getByText("Hello, ").waitFor();
   await assertPresentable(page);
-  await visit.screenshot(page, "signed in");
 
   // A page that loads again does not know how old its token was.
   await page.reload();
@@ -150,7 +150,6 @@ test("examples/oidc-web: a session that is ended on the account page is over in 
   await press(page, "Allow");
   await page.waitForURL(`${web}/profile`);
   await assertPresentable(page);
-  await visit.screenshot(page, "signed in");
   await follow(page, "Home");
   await page.getByText("Signed in as cleo").waitFor();
 
