@@ -239,6 +239,25 @@ describe("npm run example", () => {
     }
   });
 
+  test("makes the example a client where it signs people in, with the address that it has now", async () => {
+    let sawSecret = "";
+    for (const start of ["first", "second"]) {
+      const PORT = String(await freePort());
+      const started = stage.start(script, ["oidc-web"], { environment: { ...keyturn.environment, PORT } });
+      await started.says(/listens on /);
+      const { headers } = await fetch(`http://127.0.0.1:${PORT}/sign-in`, { redirect: "manual" });
+      const leads = new URL(headers.get("location") ?? "");
+      assert.equal(leads.searchParams.get("client_id"), "oidc-web");
+      const back = leads.searchParams.get("redirect_uri");
+      assert.equal(back, `http://localhost:${PORT}/callback`);
+      const { client } = await keyturn.cli(["client", "show", "oidc-web"]);
+      assert.deepEqual(client.metadata.redirect_uris, [back], `the ${start} start: ${started.stderr()}`);
+      sawSecret += started.stdout() + started.stderr();
+      assert.equal((await started.stop()).code, 0);
+    }
+    assert.doesNotMatch(sawSecret, /secret/i);
+  });
+
   test("says what it takes when it does not know the example", async () => {
     const { code, stderr } = await stage.run(script, ["nosuch"], { environment: keyturn.environment });
     assert.equal(code, 2);
