@@ -29,7 +29,7 @@ const patterns: readonly (readonly [RegExp, string])[] = [
   [/-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----|"d":"[\w-]{40}/, "a private key"],
   [/\$(?:argon2(?:id|i|d)|scrypt|2[aby])\$[^\s"]{8}/, "a password's hash"],
   // But for that of a sentence which says how such an address is written.
-  [/\/\/(?!user:password@)[^\s/:@"']+:(?!\*|%2A)[^\s/:@"']+@/, "an address with a password"],
+  [/\/\/(?!USER:PASSWORD@)[^\s/:@"']+:(?!\*|%2A)[^\s/:@"']+@/, "an address with a password"],
   [RegExp(`[?&](?:${names})=[\\w%+-]{4}`), "a secret in an address or a form"],
   // "code" is also how errors are told apart: as a member of JSON only what is as long as a code of ours.
   [RegExp(`"(?:${names.replace("code|", "")})":"[^"\\[]{4}`), "a secret in JSON"],
