@@ -9,14 +9,13 @@
 /** Over a network of a millisecond's jitter, less than this takes tens of thousands of calls to see; limits allow ten. */
 const TOLERANCE_MS = 0.75;
 const ROUNDS_MIN = 15;
-const ROUNDS_BETWEEN_LOOKS = 5;
 const ROUNDS_MAX = 400;
 const WARM_UP_ROUNDS = 3;
 /** A difference that was seen may take longer to be certain of. */
 const SECOND_ROW_FACTOR = 3;
-const RESAMPLES = 600;
+const RESAMPLES = 300;
 /** Of the resampled medians, this many lie outside of the interval on each side. */
-const TAIL = 1 / 300;
+const TAIL = 1 / 299;
 
 export interface TimingOptions {
   /** For one row of rounds. */
@@ -65,7 +64,8 @@ async function row(kinds: Kinds, options: TimingOptions): Promise<Difference[]> 
   const until = now() + options.millisecondsMax;
   const rounds: number[][] = [];
   for (;;) {
-    const more = rounds.length === 0 ? ROUNDS_MIN : ROUNDS_BETWEEN_LOOKS;
+    // Each look is one more chance to be wrong, and costs time itself: few of them.
+    const more = Math.max(ROUNDS_MIN, Math.ceil(rounds.length / 2));
     rounds.push(...(await measure(kinds, options, { rounds: more, until })));
     const found = differences(Object.keys(kinds), rounds);
     const isOver = now() > until || rounds.length >= ROUNDS_MAX;
