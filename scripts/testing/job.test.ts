@@ -53,6 +53,18 @@ test("a failing test that is marked as to do is listed with its reason, and fail
   assert.match(summaryText([result], 0), /skipped: a \[one\.test\.mjs\] to do: soon/);
 });
 
+test("a file whose output shows a secret has failed, and the secret is not repeated", async (t) => {
+  const hidden = "k".repeat(43);
+  const log = `console.error(JSON.stringify({ level: 30, msg: "krt_" + "k".repeat(43) }));`;
+  const result = await runSource(t, `${head} test("a", () => { ${log} });`);
+  assert.equal(failed(result), true);
+  assert.deepEqual([result.counts.passed, result.counts.failed], [1, 1]);
+  const [{ title, cause } = { title: "", cause: "" }] = result.failures;
+  assert.equal(title, "no log shows a secret");
+  assert.match(String(cause), /^a refresh token, behind: \{"level":30/);
+  assert.ok(!String(cause).includes(hidden));
+});
+
 for (const [what, source] of [
   ["hangs in a loop", 'test("a", () => { for (;;); });'],
   ["does not end after its tests", 'test("a", () => { setInterval(() => {}, 1000); });'],

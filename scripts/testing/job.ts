@@ -1,5 +1,6 @@
 import path from "node:path";
 import { run } from "node:test";
+import { secretIn } from "../../packages/server/src/test-secrets.ts";
 import type { Job } from "./plan.ts";
 
 /** One test that did not pass, or that was not run. */
@@ -66,10 +67,14 @@ export async function runJob(job: Job, options: JobOptions): Promise<JobResult> 
   });
   const counts = noCounts();
   const [titles, failures, skips, output] = [[] as string[], [] as Notice[], [] as Notice[], [] as string[]];
+  /** Servers of a test write to this file's own streams, unless the test keeps their log and looks into it itself. */
+  const leaks = new Set<string>();
   for await (const { type, data } of events) {
     if (type === "test:summary" && data.file === undefined) Object.assign(counts, data.counts);
     else if (type === "test:stdout" || type === "test:stderr") {
       output.push(data.message.trimEnd());
+      const shown = secretIn(data.message);
+      if (shown !== undefined) leaks.add(shown);
       if (output.length > outputLinesMax) output.shift();
     } else if (type === "test:pass" || type === "test:fail") {
       const note = {
@@ -86,6 +91,10 @@ export async function runJob(job: Job, options: JobOptions): Promise<JobResult> 
         failures.push({ title: note.title, cause: noTest });
       }
     }
+  }
+  if (leaks.size > 0) {
+    counts.failed += 1;
+    failures.push({ title: "no log shows a secret", cause: [...leaks].slice(0, 5).join("\n") });
   }
   countFileFailures(counts, failures);
   return { job, counts, milliseconds: performance.now() - startedAt, titles, failures, skips, output };

@@ -64,7 +64,6 @@ export function createPageRoutes(dependencies: Dependencies) {
     // Under `no-referrer` browsers send `Origin: null` with a form, which says nothing of where it came from.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
   };
 

@@ -22,7 +22,7 @@ beforeEach(async () => {
 });
 
 const bytes = ({ id }: User) => Buffer.from(id.replaceAll("-", ""), "hex");
-const recover = (username: string, code = "0000-0000-0000-0000", more: object = {}) =>
+const recover = (username: string, code = "0000-0000-0000-0000-0000-0000", more: object = {}) =>
   server.call("/login/recovery", { json: { username, code, ...more } });
 const refusal = { status: 401, error: "recovery_refused" };
 const amrOf = (token: unknown) => {

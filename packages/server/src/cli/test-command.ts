@@ -5,6 +5,7 @@ import { Readable, Writable } from "node:stream";
 import type { SettingsInput } from "../config-schema.ts";
 import { randomBytes } from "../primitives/random.ts";
 import { openTestDatabase } from "../storage/test-database.ts";
+import { assertNoSecretIn } from "../test-secrets.ts";
 import { runProgram } from "./program.ts";
 
 export interface Ran {
@@ -64,5 +65,8 @@ export async function runCommand(args: readonly string[], stdin = ""): Promise<R
     stderr: err.stream,
   };
   const exitCode = await runProgram(args, terminal);
+  // The answer may be a secret that was asked for. What is said beside it holds none, nor the one that was typed.
+  const typed = stdin.trimEnd();
+  assertNoSecretIn(err.text(), typed.length >= 8 && !typed.includes("\n") ? [typed] : []);
   return { exitCode, stdout: out.text(), stderr: err.text(), json: () => JSON.parse(out.text()) };
 }

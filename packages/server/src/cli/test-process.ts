@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { assertNoSecretIn } from "../test-secrets.ts";
 
 const MAIN = fileURLToPath(new URL("./main.ts", import.meta.url));
 const WAIT_MS = 30_000;
@@ -36,7 +37,10 @@ export function startProcess(
   const output = { stdout: "", stderr: "" };
   child.stdout.setEncoding("utf8").on("data", (text: string) => (output.stdout += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (output.stderr += text));
-  const exit = once(child, "close").then(([code, signal]) => (code ?? signal) as number | NodeJS.Signals);
+  const exit = once(child, "close").then(([code, signal]) => {
+    assertNoSecretIn(output.stderr);
+    return (code ?? signal) as number | NodeJS.Signals;
+  });
 
   async function sees(pattern: RegExp): Promise<RegExpExecArray> {
     let ended = false;

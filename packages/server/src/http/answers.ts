@@ -5,6 +5,8 @@ export function commonHeaders(issuer: string): Readonly<Record<string, string>> 
   return {
     "Content-Security-Policy":
       "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    // Fetch §3.7: no page of another origin embeds an answer. What any origin may read says so by CORS, which this leaves alone.
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     ...(issuer.startsWith("https:")

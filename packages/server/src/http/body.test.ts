@@ -49,7 +49,12 @@ const accepted = (): Record<string, Record<string, unknown>> => ({
   "/login/enrolment": { ticket: "ktt_x" },
   "/login/passkey": { passkey, device: "Phone", mode: "token" },
   "/login/handover": { code: "x", verifier: "x".repeat(43), device: "Phone" },
-  "/login/recovery": { username: "alice", code: "0000-0000-0000-0000", device: "Phone", mode: "token" },
+  "/login/recovery": {
+    username: "alice",
+    code: "0000-0000-0000-0000-0000-0000",
+    device: "Phone",
+    mode: "token",
+  },
   "/login/email": { email: "nobody@example.com" },
   "/login/email/confirm": { ticket: "x", code: "123456", device: "Phone", mode: "token" },
   "/email": { email: "new@example.com" },

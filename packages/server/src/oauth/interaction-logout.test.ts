@@ -148,12 +148,13 @@ test("what is no ID token of this server says nothing: forged, damaged, another 
     `${head}.${body}.`,
     `${none}.${body}.`,
     `${head}.${forged}.${signature}`,
-    `${head}.${body}.${signature.slice(0, -2)}AA`,
+    // Not at the end, where one of 256 signatures would be the same: bits of its last character count for nothing.
+    `${head}.${body}.${signature.startsWith("A") ? "B" : "A"}${signature.slice(1)}`,
     accessToken,
     "x".repeat(8000),
   ];
   for (const given of wrong) {
-    assert.equal((await ask({ id_token_hint: given })).status, 403, given.slice(0, 60));
+    assert.equal((await ask({ id_token_hint: given })).status, 403, `number ${wrong.indexOf(given)}`);
   }
   assert.ok(!(await isOver()));
 });

@@ -34,7 +34,7 @@ const secretOn = (text: string) => {
 };
 
 const codesOn = (text: string) =>
-  [...text.matchAll(/<li><code>([0-9a-z-]{19})<\/code><\/li>/g)].map(([, code]) => code);
+  [...text.matchAll(/<li><code>([0-9a-z-]{29})<\/code><\/li>/g)].map(([, code]) => code);
 
 test("an app is set up by scanning and its first code; recovery codes are shown this once; then signing in asks for a code", async () => {
   const browser = testBrowser(server);

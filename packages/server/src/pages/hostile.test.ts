@@ -43,7 +43,11 @@ const acts = [
   { action: "/account/factors/passkeys", on: "/account/factors", fields: { name: "theirs", passkey: "{}" } },
   { action: "/account/factors/totp", on: "/account/factors/totp", fields: { code: "000000" } },
   { action: "/account/email", on: "/account/email", fields: { email: "theirs@example.com" } },
-  { action: "/recover", on: "/recover", fields: { username: "alice", code: "0000-0000-0000-0000" } },
+  {
+    action: "/recover",
+    on: "/recover",
+    fields: { username: "alice", code: "0000-0000-0000-0000-0000-0000" },
+  },
   { action: "/step-up", on: "/step-up", fields: { password: PASSWORD } },
 ];
 
