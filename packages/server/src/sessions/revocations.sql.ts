@@ -74,6 +74,13 @@ export function appendWide(entry: {
   ];
 }
 
+/**
+ * After an older copy was put in place: numbers that were given out since the copy are passed over, so that none of
+ * them names another entry. A guard that has seen them then misses nothing of what comes.
+ */
+export const skipPositions = (many: number): Sql =>
+  sql`UPDATE revocation_position SET seq = seq + ${many} WHERE id = 1`;
+
 export const selectPosition = (): Sql => sql`SELECT seq FROM revocation_position WHERE id = 1`;
 
 export function selectAfter(seq: number, nowSeconds: number, rows: number): Sql {
