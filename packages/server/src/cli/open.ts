@@ -35,7 +35,8 @@ export function sqliteFile({ database }: Pick<ResolvedSettings, "database">): st
   return databaseFile(database);
 }
 
-function requireDatabase(settings: ResolvedSettings): void {
+/** @throws {DatabaseUnavailable} when there is no file: opening would make one */
+export function requireDatabase(settings: ResolvedSettings): void {
   const file = sqliteFile(settings);
   if (file === undefined || existsSync(file)) return;
   throw new DatabaseUnavailable(

@@ -20,4 +20,18 @@ export function addDatabaseSyntax(program: Command, run: Run): void {
       run(command, async (context) => (await import("./commands/backup.ts")).restore(context, file, options)),
     );
   example(restore, "keyturn restore /backup/keyturn-2026-11-22.db");
+
+  const move = program
+    .command("move")
+    .description(
+      "copy the database to another one while servers run on it; writes pause at the end, for seconds",
+    )
+    .option("--to <address>", "sqlite:PATH or postgres://…, empty; - takes it from the standard input")
+    .option("--pause-seconds <seconds>", "give up when writes would be paused for longer (default: 60)")
+    .option("--rehearse", "do all of it, then let the old database go on")
+    .option("--resume", "let a database go on that was moved away")
+    .action((options, command: Command) =>
+      run(command, async (context) => (await import("./commands/move.ts")).move(context, options)),
+    );
+  example(move, "keyturn move --to postgres://keyturn@db.internal/keyturn");
 }

@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { DatabaseUnavailable } from "./database.ts";
+import { DatabasePaused, DatabaseUnavailable } from "./database.ts";
 import { openSqliteConnection, type SqliteConnection, sqliteFailure } from "./sqlite-connection.ts";
 
 /** Whole copies of a SQLite database: making, examining and putting them in place. All of it blocks its thread. */
@@ -152,6 +152,8 @@ function guarded<T>(path: string, work: () => T): T {
   } catch (error) {
     if (error instanceof DatabaseUnavailable) throw error;
     const failure = sqliteFailure(error, path);
-    throw new DatabaseUnavailable(failure.message, { cause: error });
+    throw failure.kind === "paused"
+      ? new DatabasePaused()
+      : new DatabaseUnavailable(failure.message, { cause: error });
   }
 }
