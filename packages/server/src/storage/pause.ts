@@ -110,7 +110,12 @@ export async function removePause(database: Database, tables: readonly string[])
     });
     return;
   }
-  for (const table of tables) await patiently(database, `DROP TRIGGER IF EXISTS keyturn_pause ON "${table}"`);
+  const present = await database.all<{ name: string }>(
+    raw(`SELECT CAST(c.relname AS TEXT) AS name FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+      WHERE t.tgname = 'keyturn_pause' AND c.relnamespace = CAST(current_schema() AS regnamespace)`),
+  );
+  for (const { name } of present)
+    await patiently(database, `DROP TRIGGER IF EXISTS keyturn_pause ON "${name}"`);
   await database.batch([raw("DROP FUNCTION IF EXISTS keyturn_pause()")]);
 }
 

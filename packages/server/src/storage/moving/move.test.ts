@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { raw } from "sql-template-tag";
 import { randomBytes } from "../../primitives/random.ts";
-import { type Database, DatabasePaused, DatabaseUnavailable, type Row } from "../database.ts";
+import { type Database, DatabasePaused, DatabaseUnavailable, type Row, type Statement } from "../database.ts";
 import { databaseFile } from "../database-file.ts";
 import { insertMark, marks, marksOf } from "../marks.ts";
 import { migrate, pendingMigrations } from "../migrate.ts";
@@ -86,27 +86,31 @@ async function readTypes(): Promise<void> {
 /** Adds a row to every table, changes one and takes one away: whatever a move forgets shows. */
 async function stir(database: Database, shapes: readonly Shape[], round: number): Promise<void> {
   const parents = new Map<string, Row>();
+  const added: Statement[] = [];
   for (const shape of shapes) {
     const row = madeUp(shape, { number: 10 * round + 3, parents });
     if (shape.columns.includes("state")) row.state = `state ${round}`;
     parents.set(shape.name, row);
-    await database.batch(upserts(shape, [row]));
+    added.push(...upserts(shape, [row]));
   }
+  await database.batch(added);
+  const changed: Statement[] = [];
   for (const shape of [...shapes].reverse()) {
     const [first, second] = await readPage(database, { shape, after: undefined, rows: 2 });
     const free = shape.columns.find(
-      (column) =>
-        /^(created_at|updated_at|expires_at|detail|scope|seq|count|full_at)$/.test(column) &&
-        !shape.key.some((part) => part.column === column),
+      (column) => CHANGED.test(column) && !shape.key.some((part) => part.column === column),
     );
     if (second !== undefined && free !== undefined) {
       const value = typeof second[free] === "number" ? Number(second[free]) + 1 : `changed ${round}`;
-      await database.batch(upserts(shape, [{ ...second, [free]: value }]));
+      changed.push(...upserts(shape, [{ ...second, [free]: value }]));
     }
     if (first !== undefined && round % 2 === 1 && shape.name !== "pairwise_salt")
-      await database.batch(deletions(shape, [keyOf(shape, first)]));
+      changed.push(...deletions(shape, [keyOf(shape, first)]));
   }
+  await database.batch(changed);
 }
+
+const CHANGED = /^(created_at|updated_at|expires_at|detail|scope|seq|count|full_at)$/;
 
 async function contents(database: Database): Promise<Record<string, string[]>> {
   const all: Record<string, string[]> = {};
