@@ -58,12 +58,16 @@ export async function restore(
         json: {
           database,
           aside: aside ?? null,
+          sessionsEndedAgain: done.ended,
           version: restored.version,
           rows: restored.rows,
           secret: secretJson(done.secretIn),
         },
         text: [
           `Restored ${database}: ${restored.rows.sessions ?? 0} sessions, ${restored.rows.users ?? 0} users.`,
+          ...(done.ended === 0
+            ? []
+            : [`${done.ended} sessions that had ended since the backup were ended again.`]),
           ...(aside === undefined ? [] : [`What was there is kept as ${aside}.`]),
           `It needs the master secret of its time: ${secretText(done.secretIn)}.`,
           "Refresh tokens that are newer than the backup are refused until you open a window, and nobody's session is ended by that. To take them up again, start with:",

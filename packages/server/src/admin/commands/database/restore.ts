@@ -3,7 +3,7 @@ import { dirname, resolve } from "node:path";
 import { insertEvent } from "../../../audit/audit.sql.ts";
 import type { ResolvedSettings } from "../../../config.ts";
 import { newId } from "../../../primitives/id.ts";
-import { skipPositions } from "../../../sessions/revocations.sql.ts";
+import { endAgain, endedSessionsFolder, readJournal } from "../../../sessions/revocation-journal.ts";
 import { DatabaseUnavailable } from "../../../storage/database.ts";
 import { databaseFile } from "../../../storage/database-file.ts";
 import { migrate } from "../../../storage/migrate.ts";
@@ -16,6 +16,8 @@ export type Restored =
       readonly outcome: "done";
       readonly database: string;
       readonly restored: Examined;
+      /** Sessions that had ended since the backup, and are over again. */
+      readonly ended: number;
       /** Where the database that was there is kept; undefined when there was none. */
       readonly aside: string | undefined;
       readonly secretIn: SecretPlace;
@@ -23,9 +25,6 @@ export type Restored =
   | { readonly outcome: "postgres" }
   | { readonly outcome: "in_use" | "has_log" | "no_file"; readonly file: string }
   | { readonly outcome: "unreadable"; readonly file: string; readonly reason: string };
-
-/** More than a server gives out between any backup and its restore. */
-const POSITIONS_SKIPPED = 1_000_000_000;
 
 /**
  * Puts a backup in the place of the database, which is kept aside. No server may run on it.
@@ -50,23 +49,30 @@ export async function restore(
     copyFileSync(backup, half);
     chmodSync(half, 0o600);
     const restored = examineSqlite(half);
-    await prepare(half, { now });
+    const ended = await prepare(half, { now, journal: endedSessionsFolder(settings) });
     flush(half);
-    return { ...exchange({ path, half, force, now }, restored), secretIn: secretPlace(settings) } as Restored;
+    const exchanged = exchange({ path, half, force, now }, restored);
+    return exchanged.outcome === "done"
+      ? { ...exchanged, ended, secretIn: secretPlace(settings) }
+      : exchanged;
   } finally {
     clear(half);
   }
 }
 
 /** What has to be otherwise in a database that is behind the world. */
-async function prepare(half: string, { now }: { now: number }): Promise<void> {
+async function prepare(half: string, { now, journal }: { now: number; journal: string }): Promise<number> {
   const database = await openDatabase({ url: `sqlite:${half}` });
   try {
     await migrate(database);
-    await database.batch([
-      skipPositions(POSITIONS_SKIPPED),
-      insertEvent({ id: newId(now), at: now, event: { type: "database.restored", actor: "operator" } }),
-    ]);
+    const ended = await endAgain(database, await readJournal(journal));
+    const event = {
+      type: "database.restored",
+      actor: "operator",
+      detail: { sessionsEndedAgain: ended },
+    } as const;
+    await database.batch([insertEvent({ id: newId(now), at: now, event })]);
+    return ended;
   } finally {
     await database.close();
   }
