@@ -121,7 +121,7 @@ function roomsOn({ settings, log, database, secrets }: Ground, { hooks, print, h
   const revocations = createRevocations({ database, clock, log });
   let started = false;
   // Without a start nobody in this process follows: the poll of the running servers finds what was ended here.
-  // Whoever is told that a session is over may rely on it, whatever becomes of the database: invariant 19.
+  // Whoever is told that a session is over may rely on it, whatever becomes of the database (ARCHITECTURE, 18).
   const journal = createRevocationJournal({ folder: endedSessionsFolder(settings), database, log });
   const onEnded = async () => {
     await Promise.all([journal.note(), started && revocations.wake()]);

@@ -108,24 +108,29 @@ test(
     let server = await place.start();
     await server.addUser("alice");
     const first = await server.login("alice");
+    const ended = await server.login("alice");
     const { seq: before } = (await server.app.revocations.snapshot()) as { seq: number };
     assert.equal((await place.run("backup", place.copy)).exitCode, 0);
     const later = await server.call("/refresh", { json: { refreshToken: first.refreshToken } });
     const newer = await server.call("/refresh", { json: { refreshToken: later.json.refreshToken } });
     await server.addUser("bob");
+    assert.equal((await server.call("/logout", { json: { refreshToken: ended.refreshToken } })).status, 204);
 
     assert.equal(errorOf(await place.run("restore", place.copy)), "database_in_use");
     assert.ok(existsSync(place.file));
     await server.close();
     const restored = await place.run("restore", place.copy);
     assert.equal(restored.exitCode, 0, restored.stderr);
-    const { aside } = restored.json() as { aside: string };
+    const { aside, sessionsEndedAgain } = restored.json() as { aside: string; sessionsEndedAgain: number };
+    assert.equal(sessionsEndedAgain, 1, "a restore does not undo a revocation");
     assert.equal(statSync(place.file).mode & 0o777, 0o600);
 
     server = await place.start();
     const refresh = () => server.call("/refresh", { json: { refreshToken: newer.json.refreshToken } });
     const refused = await refresh();
     assert.deepEqual([refused.status, refused.json.reason], [401, "unknown"]);
+    const over = await server.call("/refresh", { json: { refreshToken: ended.refreshToken } });
+    assert.equal(over.json.reason, "revoked");
     const { seq } = await server.app.revocations.snapshot();
     assert.ok(seq > before + 1_000_000, "no number of the feed names two entries");
     assert.deepEqual(

@@ -1,7 +1,17 @@
 import { createHash, type Hash } from "node:crypto";
 import type { Database, Row } from "../database.ts";
 import { StatementFailed } from "../statement-failed.ts";
-import { compareKeys, deletions, encodeRow, type Key, keyOf, readPage, readRange, upserts } from "./rows.ts";
+import {
+  compareKeys,
+  deletions,
+  encodeRow,
+  type Key,
+  keyOf,
+  readPage,
+  readRange,
+  sameRow,
+  upserts,
+} from "./rows.ts";
 import type { Shape } from "./shapes.ts";
 
 const PAGE_ROWS = 1_000;
@@ -119,7 +129,7 @@ function differences(shape: Shape, { source, target }: Page): { missing: Row[]; 
       extra.push(keyOf(shape, target[at] as Row));
     }
     if (at < target.length && order === 0) {
-      if (!encodeRow(shape, row).equals(encodeRow(shape, target[at] as Row))) missing.push(row);
+      if (!sameRow(shape, row, target[at] as Row)) missing.push(row);
       at++;
     } else missing.push(row);
   }
@@ -158,7 +168,7 @@ function createTally() {
   return {
     add(shape: Shape, row: Row): void {
       rows += 1;
-      hash.update(encodeRow(shape, row));
+      hash.update(encodeRow(shape, row), "utf8");
     },
     end: (): Side => ({ rows, digest: hash.digest("hex") }),
   };

@@ -81,18 +81,25 @@ export function compareKeys(one: Key, other: Key): number {
   return 0;
 }
 
-/** A row as bytes that no other row has. */
-export function encodeRow(shape: Shape, row: Row): Buffer {
-  const parts: Buffer[] = [];
+/** A row as a text that no other row has: each value with its kind and length. */
+export function encodeRow(shape: Shape, row: Row): string {
+  let text = "";
   for (const column of shape.columns) {
     const value = row[column] ?? null;
-    const bytes = value === null ? Buffer.alloc(0) : bytesOf(value);
-    const head = Buffer.alloc(5);
-    head.writeUInt8(value === null ? 0 : typeof value === "number" ? 1 : typeof value === "string" ? 2 : 3);
-    head.writeUInt32BE(bytes.length, 1);
-    parts.push(head, bytes);
+    if (value === null) text += "-";
+    else if (typeof value === "number") text += `n${value};`;
+    else if (typeof value === "string") text += `s${value.length}:${value}`;
+    else text += `b${value.length}:${bytesOf(value).latin1Slice()}`;
   }
-  return Buffer.concat(parts);
+  return text;
+}
+
+export function sameRow(shape: Shape, one: Row, other: Row): boolean {
+  return shape.columns.every((column) => {
+    const a = one[column] ?? null;
+    const b = other[column] ?? null;
+    return a === b || (a instanceof Uint8Array && b instanceof Uint8Array && bytesOf(a).equals(b));
+  });
 }
 
 function bytesOf(value: Value): Buffer {
