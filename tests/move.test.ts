@@ -4,7 +4,6 @@ import { after, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { type Client, createClient } from "@keyturn/client";
 import { fileStorage } from "@keyturn/client/node";
-import { raw } from "sql-template-tag";
 import { openDatabase } from "../packages/server/src/storage/open.ts";
 import { openTestDatabase } from "../packages/server/src/storage/test-database.ts";
 import { type KeyturnServer, keyturnScript, password, startKeyturn } from "./keyturn-process.ts";
@@ -188,7 +187,7 @@ test("a mover that is killed at any moment leaves a server that goes on, and the
     await untilTrue(10, () => runner.turns() > turns + 3, "the server does not go on");
   };
   for (const moment of ["copy 20", "paused"]) {
-    const mover = stage.start(path.join(root, "packages/server/src/storage/moving/test-mover.ts"), [
+    const mover = stage.start(path.join(root, "packages/server/src/storage/moving/test-mover-process.ts"), [
       from,
       to,
       moment,
@@ -200,7 +199,8 @@ test("a mover that is killed at any moment leaves a server that goes on, and the
       await untilTrue(10, () => runner.busy.length > busy, "writes are not paused");
       // The time of its lease passes.
       const source = await openDatabase({ url: from });
-      await source.batch([raw("UPDATE schema_migrations SET applied_at = 1 WHERE version = 1000000")]);
+      const text = "UPDATE schema_migrations SET applied_at = 1 WHERE version = 1000000";
+      await source.batch([{ sql: text, text, values: [] }]);
       await source.close();
     }
     await goesOn();

@@ -41,8 +41,6 @@ const TAIL_BYTES = 64 * 1024;
 /** Numbers of the feed that are passed over after a restore: more than were given out since any copy. */
 const POSITIONS_SKIPPED = 1_000_000_000;
 
-export type RevocationJournal = ReturnType<typeof createRevocationJournal>;
-
 /** @param folder is made when the first session ends */
 export function createRevocationJournal({
   folder,

@@ -24,7 +24,7 @@ export interface Mark {
   readonly applied_at: number;
 }
 
-export const selectMarks: Sql = sql`
+const selectMarks: Sql = sql`
   SELECT version, name, applied_at FROM schema_migrations WHERE version >= ${MARKS_FROM} ORDER BY version`;
 
 export const insertMark = (mark: Mark): Sql => sql`

@@ -89,7 +89,7 @@ export function encodeRow(shape: Shape, row: Row): string {
     if (value === null) text += "-";
     else if (typeof value === "number") text += `n${value};`;
     else if (typeof value === "string") text += `s${value.length}:${value}`;
-    else text += `b${value.length}:${bytesOf(value).latin1Slice()}`;
+    else text += `b${value.length}:${bytesOf(value).toString("latin1")}`;
   }
   return text;
 }
