@@ -1,5 +1,14 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -88,7 +97,9 @@ test(
     writeFileSync(place.copy, "precious");
     assert.equal(errorOf(await place.run("backup", place.copy)), "file_exists");
     assert.equal(readFileSync(place.copy, "utf8"), "precious");
-    for (const own of [place.file, `${place.file}-wal`])
+    const alias = `${place.copy}-alias`;
+    symlinkSync(place.file, alias);
+    for (const own of [place.file, `${place.file}-wal`, alias])
       assert.equal(errorOf(await place.run("backup", own, "--force")), "file_is_database");
     const nowhere = await place.run("backup", join(folder, "missing", "copy.db"));
     assert.equal(nowhere.exitCode, 3, nowhere.stderr);

@@ -1,5 +1,5 @@
 import { existsSync, statSync } from "node:fs";
-import { isAbsolute, relative, resolve } from "node:path";
+import { resolve } from "node:path";
 import type { ResolvedSettings } from "../../../config.ts";
 import { databaseFile } from "../../../storage/database-file.ts";
 import { pendingMigrations } from "../../../storage/migrate.ts";
@@ -29,9 +29,7 @@ export async function backUp(
   if (from === undefined) return { outcome: "postgres" };
   const to = resolve(file);
   if (!existsSync(from)) return { outcome: "no_database", file: from };
-  // Whatever it is called: the file itself, its log, its index.
-  const own = relative(resolve(from), to);
-  if (own === "" || (!isAbsolute(own) && [`${resolve(from)}-wal`, `${resolve(from)}-shm`].includes(to)))
+  if ([from, `${from}-wal`, `${from}-shm`].some((own) => isSameFile(own, to)))
     return { outcome: "is_the_database", file: to };
   if (existsSync(to) && !force) return { outcome: "exists", file: to };
   // Refused by name when it was moved away, or is of a newer Keyturn.
@@ -47,4 +45,11 @@ export async function backUp(
 
 export function secretPlace(settings: Pick<ResolvedSettings, "secret" | "data">): SecretPlace {
   return settings.secret === undefined ? { file: resolve(settings.data, "secret") } : { setting: true };
+}
+
+/** By whatever name: a copy must not take the place of what is copied. */
+function isSameFile(one: string, other: string): boolean {
+  if (resolve(one) === other) return true;
+  const [a, b] = [one, other].map((file) => statSync(file, { throwIfNoEntry: false }));
+  return a !== undefined && b !== undefined && a.dev === b.dev && a.ino === b.ino;
 }
