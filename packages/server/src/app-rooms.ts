@@ -29,6 +29,7 @@ import { createReminting } from "./roles/reminting.ts";
 import { createRoles } from "./roles/roles.ts";
 import { createBrowsing } from "./sessions/browsing.ts";
 import { endStatements } from "./sessions/end.ts";
+import { createRevocationJournal, endedSessionsFolder } from "./sessions/revocation-journal.ts";
 import { createRevocations } from "./sessions/revocations.ts";
 import { createRights } from "./sessions/rights.ts";
 import { createSessions } from "./sessions/sessions.ts";
@@ -120,8 +121,10 @@ function roomsOn({ settings, log, database, secrets }: Ground, { hooks, print, h
   const revocations = createRevocations({ database, clock, log });
   let started = false;
   // Without a start nobody in this process follows: the poll of the running servers finds what was ended here.
+  // Whoever is told that a session is over may rely on it, whatever becomes of the database (ARCHITECTURE, 18).
+  const journal = createRevocationJournal({ folder: endedSessionsFolder(settings), database, log });
   const onEnded = async () => {
-    if (started) await revocations.wake();
+    await Promise.all([journal.note(), started && revocations.wake()]);
   };
   const refreshTokens = createRefreshTokens(secrets.refreshKeys);
   const sessionCookies = createSessionCookies({
@@ -203,6 +206,7 @@ function roomsOn({ settings, log, database, secrets }: Ground, { hooks, print, h
     await turning.drained();
     await browsing.drained();
     revocations.stop();
+    await journal.settled();
     await passwords.close();
     await database.close();
   }
@@ -214,6 +218,7 @@ function roomsOn({ settings, log, database, secrets }: Ground, { hooks, print, h
     audit,
     signingKeys,
     revocations,
+    journal,
     sessions,
     browsing,
     proofs,
@@ -240,6 +245,7 @@ function roomsOn({ settings, log, database, secrets }: Ground, { hooks, print, h
      * @throws WrongSetting when no master secret opens a current key, or a client of the settings cannot be registered
      */
     async start(): Promise<void> {
+      await journal.note();
       await signingKeys.start();
       await revocations.start();
       await foreign.providers.refresh();

@@ -175,6 +175,9 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
       { name: "logout-deliveries", everySeconds: 1, run: () => rooms.backChannelLogout.run() },
       { name: "logout-deliveries-past", everySeconds: 600, run: () => rooms.backChannelLogout.deletePast() },
       ...rooms.mail.jobs,
+      // What other processes have ended; those of this one are noted before anybody is told.
+      { name: "ended-sessions", everySeconds: 1, run: () => rooms.journal.note() },
+      { name: "ended-sessions-past", everySeconds: 3600, run: () => rooms.journal.deletePast() },
       { name: "forgotten-clients", ...oauth.forgetting },
       { name: "authorization-requests", everySeconds: 600, run: oauth.deletePast },
       deleteExpiredJob({ ...rooms, clock, auditDays: settings.auditDays }),

@@ -3,8 +3,8 @@ import { type RefusalCode, refreshRefusalReasons, refusals, sessionRefusalReason
 import { cookieName } from "./http/browser-sessions.ts";
 import type { Endpoint } from "./http/endpoint.ts";
 
-/** Every endpoint may answer with these. */
-const always: readonly RefusalCode[] = ["unavailable", "server_error"];
+/** Every endpoint may answer with these; `busy` while the database is being moved. */
+const always: readonly RefusalCode[] = ["busy", "unavailable", "server_error"];
 const withBody: readonly RefusalCode[] = [
   "invalid_request",
   "invalid_json",

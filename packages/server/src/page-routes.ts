@@ -20,7 +20,7 @@ import type { Log } from "./observability/log.ts";
 import type { Metrics } from "./observability/metrics.ts";
 import { limits } from "./primitives/limits.ts";
 import { callerOf, type RouterEnv, singleQuery } from "./routes.ts";
-import { DatabaseUnavailable } from "./storage/database.ts";
+import { DatabasePaused, DatabaseUnavailable } from "./storage/database.ts";
 
 interface Dependencies {
   readonly pages: readonly Page[];
@@ -267,6 +267,7 @@ function problemOf(
     return { problem, headers: { ...extra.headers } };
   }
   const where = { page: `${page.method} ${page.path}` };
+  if (error instanceof DatabasePaused) return { problem: "unavailable", headers: { "Retry-After": "2" } };
   if (error instanceof DatabaseUnavailable) {
     log.error({ err: error, ...where }, "The database could not do its part");
     return { problem: "unavailable", headers: { "Retry-After": "1" } };

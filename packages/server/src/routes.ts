@@ -20,7 +20,7 @@ import type { Log } from "./observability/log.ts";
 import type { Metrics } from "./observability/metrics.ts";
 import { limits } from "./primitives/limits.ts";
 import type { Session } from "./sessions/session.ts";
-import { DatabaseUnavailable } from "./storage/database.ts";
+import { DatabasePaused, DatabaseUnavailable } from "./storage/database.ts";
 
 /** What a caller of `fetch` may say about the connection, besides the request. */
 export interface ConnectionInfo {
@@ -265,6 +265,8 @@ function notAllowed(allowed: readonly string[]): Refusal {
 function asRefusal(error: unknown, { endpoint, log }: { endpoint: Endpoint; log: Log }): Refusal {
   if (error instanceof Refusal) return error;
   const where = { endpoint: `${endpoint.method} ${endpoint.path}` };
+  // No line in the log for each: a pause is the operator's own doing, and every request meets it.
+  if (error instanceof DatabasePaused) return new Refusal("busy", { headers: { "Retry-After": "2" } });
   if (error instanceof DatabaseUnavailable) {
     log.error({ err: error, ...where }, "The database could not do its part");
     return new Refusal("unavailable", { headers: { "Retry-After": "1" } });

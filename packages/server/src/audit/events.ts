@@ -57,6 +57,7 @@ export type AuditEventType =
   | "email.released"
   | "email.verified"
   | "mail.failed"
+  | "database.restored"
   | "key.created"
   | "key.current"
   | "key.retiring"

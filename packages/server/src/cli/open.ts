@@ -3,6 +3,7 @@ import { openRooms, type Rooms } from "../app-rooms.ts";
 import type { ResolvedSettings } from "../config.ts";
 import { createLog } from "../observability/log.ts";
 import { DatabaseUnavailable } from "../storage/database.ts";
+import { databaseFile } from "../storage/database-file.ts";
 import { loadSettings, type SettingsSources } from "./settings.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -31,10 +32,11 @@ export async function inRooms<T>(context: Context, work: (rooms: Rooms) => Promi
 
 /** The file of a SQLite database; undefined for another engine. */
 export function sqliteFile({ database }: Pick<ResolvedSettings, "database">): string | undefined {
-  return database.startsWith("sqlite:") ? database.slice("sqlite:".length) : undefined;
+  return databaseFile(database);
 }
 
-function requireDatabase(settings: ResolvedSettings): void {
+/** @throws {DatabaseUnavailable} when there is no file: opening would make one */
+export function requireDatabase(settings: ResolvedSettings): void {
   const file = sqliteFile(settings);
   if (file === undefined || existsSync(file)) return;
   throw new DatabaseUnavailable(

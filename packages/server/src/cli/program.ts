@@ -4,6 +4,7 @@ import { exitCodes, WrongUsage } from "./outcome.ts";
 import { addRoleSyntax } from "./role-syntax.ts";
 import { addKeySyntax, addServerSyntax, addSessionSyntax, addUserSyntax, type Run } from "./syntax.ts";
 import { addClientSyntax } from "./syntax-clients.ts";
+import { addDatabaseSyntax } from "./syntax-database.ts";
 import { addMailSyntax } from "./syntax-mail.ts";
 import { addProviderSyntax } from "./syntax-providers.ts";
 import { printError, printOutcome, type Terminal } from "./terminal.ts";
@@ -22,6 +23,7 @@ export function buildProgram(run: Run, prepare: (program: Command) => void = () 
   prepare(program);
   for (const add of [
     addServerSyntax,
+    addDatabaseSyntax,
     addUserSyntax,
     addRoleSyntax,
     addClientSyntax,

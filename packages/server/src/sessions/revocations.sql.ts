@@ -74,6 +74,35 @@ export function appendWide(entry: {
   ];
 }
 
+/**
+ * After an older copy was put in place: numbers that were given out since the copy are passed over, so that none of
+ * them names another entry. A guard that has seen them then misses nothing of what comes.
+ * @param skipped.beyond a number that is known to have been given out
+ */
+export const skipPositions = (skipped: { beyond: number; many: number }): Sql => sql`
+  UPDATE revocation_position
+  SET seq = CASE WHEN seq > ${skipped.beyond} THEN seq ELSE CAST(${skipped.beyond} AS BIGINT) END + ${skipped.many}
+  WHERE id = 1`;
+
+export interface EndedRow {
+  seq: number;
+  id: Uint8Array;
+  expires_at: number;
+  revoked_at: number;
+  end_reason: string;
+}
+
+/** Sessions that have ended, in the order of the feed, also those whose tokens are all past. */
+export function selectEndedAfter(seq: number, rows: number): Sql {
+  return sql`
+    SELECT r.seq, s.id, s.expires_at, s.revoked_at, s.end_reason FROM revocations r
+    JOIN sessions s ON s.id = r.session_id
+    WHERE r.seq > ${seq} AND r.soft = 0 AND s.revoked_at IS NOT NULL ORDER BY r.seq LIMIT ${rows}`;
+}
+
+export const selectAliveOf = (ids: readonly Id[]): Sql => sql`
+  SELECT id, user_id FROM sessions WHERE id IN (${join(ids.map(idToBytes))}) AND revoked_at IS NULL`;
+
 export const selectPosition = (): Sql => sql`SELECT seq FROM revocation_position WHERE id = 1`;
 
 export function selectAfter(seq: number, nowSeconds: number, rows: number): Sql {

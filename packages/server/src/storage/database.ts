@@ -59,5 +59,13 @@ export interface Database extends Reader {
 
 /** The engine could not do its part. Nothing was changed, or the outcome is unknown; asking again is right. */
 export class DatabaseUnavailable extends Error {
-  override readonly name = "DatabaseUnavailable";
+  override readonly name: string = "DatabaseUnavailable";
+}
+
+/** Its writes are paused for some seconds, because it is being moved. Nothing was changed. */
+export class DatabasePaused extends DatabaseUnavailable {
+  override readonly name = "DatabasePaused";
+  constructor() {
+    super("The database is being moved and takes no writes for some seconds; ask again");
+  }
 }

@@ -1,5 +1,6 @@
 import sql, { raw } from "sql-template-tag";
 import type { Database, Engine, Transaction } from "./database.ts";
+import { insertMark, MARKS_FROM, type Mark, refuseMarked } from "./marks.ts";
 import { migrations as allMigrations, type Migration } from "./migrations/index.ts";
 
 /** The tables were made by a newer Keyturn. This one would misread them and does not start. */
@@ -10,7 +11,12 @@ export class DatabaseTooNew extends Error {
 /** One number for every Keyturn: who holds it in PostgreSQL changes tables, the others wait. "keyturn" in bytes. */
 const ADVISORY_LOCK = 0x6b_65_79_74;
 
-export interface MigrateOptions {
+/** Also on a database that is half moved: for the move itself. */
+interface Marked {
+  ignoresMarks?: boolean;
+}
+
+export interface MigrateOptions extends Marked {
   /** Called after each migration that this call ran. */
   onProgress?(done: { version: number; name: string }): void;
   /** Instead of those in ./migrations. For tests. */
@@ -20,16 +26,20 @@ export interface MigrateOptions {
 /**
  * What `migrate` would run, oldest first. Reads only.
  * @throws {DatabaseTooNew}
+ * @throws {DatabaseUnavailable} when a move is under way, or was made
  */
 export async function pendingMigrations(
   database: Database,
   migrations: readonly Migration[] = allMigrations,
+  { ignoresMarks = false }: Marked = {},
 ): Promise<Migration[]> {
   const present = await database.one<{ n: number }>(hasTable(database.engine));
   if (present === undefined || present.n === 0) return [...migrations];
-  const applied = await database.all<{ version: number; name: string }>(
-    sql`SELECT version, name FROM schema_migrations ORDER BY version`,
+  const rows = await database.all<Mark>(
+    sql`SELECT version, name, applied_at FROM schema_migrations ORDER BY version`,
   );
+  const applied = rows.filter(({ version }) => version < MARKS_FROM);
+  if (!ignoresMarks) refuseMarked(rows, database.clock.now());
   refuseNewer(applied.at(-1)?.version ?? 0, migrations);
   const versions = new Set(applied.map((row) => row.version));
   return migrations.filter(({ version }) => !versions.has(version));
@@ -42,13 +52,13 @@ export async function pendingMigrations(
  */
 export async function migrate(database: Database, options: MigrateOptions = {}): Promise<void> {
   const migrations = options.migrations ?? allMigrations;
-  for (const migration of await pendingMigrations(database, migrations)) {
+  for (const migration of await pendingMigrations(database, migrations, options)) {
     const done = await database.transaction(async (tx) => {
       await prepare(tx, database.engine);
       refuseNewer(
         (
           await tx.one<{ newest: number }>(
-            sql`SELECT COALESCE(MAX(version), 0) AS newest FROM schema_migrations`,
+            sql`SELECT COALESCE(MAX(version), 0) AS newest FROM schema_migrations WHERE version < ${MARKS_FROM}`,
           )
         )?.newest ?? 0,
         migrations,
@@ -63,6 +73,14 @@ export async function migrate(database: Database, options: MigrateOptions = {}):
     });
     if (done) options.onProgress?.({ version: migration.version, name: migration.name });
   }
+}
+
+/** Marks a database before it has any other table: it can be told from then on what it is for. */
+export async function markEmpty(database: Database, mark: Mark): Promise<void> {
+  await database.transaction(async (tx) => {
+    await prepare(tx, database.engine);
+    await tx.run(insertMark(mark));
+  });
 }
 
 async function prepare(tx: Transaction, engine: Engine): Promise<void> {

@@ -1,4 +1,5 @@
-import { DatabaseUnavailable } from "./database.ts";
+import { DatabasePaused, DatabaseUnavailable } from "./database.ts";
+import { PAUSED_SQLSTATE } from "./pause-word.ts";
 import { StatementFailed, type StatementFailure } from "./statement-failed.ts";
 
 /** The transaction lost against another one and is to be run again from the start. */
@@ -62,6 +63,7 @@ export function postgresError(error: unknown, address: string): Error {
   }
   if (CONFLICTS.has(state))
     return new TransactionConflict("PostgreSQL: too many transactions collide on the same rows; ask again");
+  if (state === PAUSED_SQLSTATE) return new DatabasePaused();
   const constraint = CONSTRAINTS.get(state);
   if (constraint !== undefined) return new StatementFailed(message, constraint);
   const stale = state === "0A000" && message.includes("cached plan");

@@ -1,5 +1,6 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Result, Row, Value } from "./database.ts";
+import { PAUSED_WORD } from "./pause-word.ts";
 import type { Failure } from "./sqlite-protocol.ts";
 import type { StatementFailure } from "./statement-failed.ts";
 
@@ -184,6 +185,8 @@ const UNAVAILABLE = new Map([
   [26, "it is not a SQLite database: give another path, or restore the file from a backup"],
 ]);
 
+const CONSTRAINT_TRIGGER = 1811;
+
 const CONSTRAINTS = new Map<number, StatementFailure>([
   [275, "check"],
   [787, "foreign_key"],
@@ -201,6 +204,7 @@ export function sqliteFailure(error: unknown, path: string): Failure {
       ? { kind: "statement", message, failure: "other" }
       : { kind: "unavailable", message: `SQLite database ${path}: ${message}` };
   }
+  if (errcode === CONSTRAINT_TRIGGER && message === PAUSED_WORD) return { kind: "paused" };
   const reason = UNAVAILABLE.get(errcode & 0xff);
   if (reason !== undefined)
     return { kind: "unavailable", message: `SQLite database ${path}: ${reason} (SQLite code ${errcode})` };

@@ -12,6 +12,7 @@ export type Request =
 
 export type Failure =
   | { kind: "unavailable"; message: string }
+  | { kind: "paused" }
   | { kind: "statement"; message: string; failure: StatementFailure };
 
 export interface Reply {

@@ -1,5 +1,5 @@
 import { Worker } from "node:worker_threads";
-import { DatabaseUnavailable, type Result, type Statement } from "./database.ts";
+import { DatabasePaused, DatabaseUnavailable, type Result, type Statement } from "./database.ts";
 import { type Failure, type Reply, type Request, resultsOf, type WriterMessage } from "./sqlite-protocol.ts";
 import { createStatementEncoder } from "./sqlite-statements.ts";
 import { StatementFailed } from "./statement-failed.ts";
@@ -135,6 +135,7 @@ function createReplies(worker: Worker) {
 }
 
 function errorOf(failure: Failure): Error {
+  if (failure.kind === "paused") return new DatabasePaused();
   return failure.kind === "unavailable"
     ? new DatabaseUnavailable(failure.message)
     : new StatementFailed(failure.message, failure.failure);

@@ -30,7 +30,8 @@ try {
   port.on("message", onMessage);
   port.postMessage({ opened: true });
 } catch (error) {
-  port.postMessage({ refused: sqliteFailure(error, path).message });
+  const failure = sqliteFailure(error, path);
+  port.postMessage({ refused: failure.kind === "paused" ? "it is paused" : failure.message });
 }
 
 function onMessage(first: Request): void {
@@ -102,7 +103,7 @@ function runBatch(db: SqliteConnection, batch: Batch, shared: boolean): Reply {
     return reply;
   } catch (error) {
     const failure = sqliteFailure(error, path);
-    if (!shared || failure.kind === "unavailable" || !db.inTransaction) throw error;
+    if (!shared || failure.kind !== "statement" || !db.inTransaction) throw error;
     db.exec("ROLLBACK TO batch; RELEASE batch");
     return { id: batch.id, failure };
   }

@@ -1,7 +1,7 @@
 import { chmodSync, closeSync, mkdirSync, openSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import type { Clock } from "../primitives/clock.ts";
-import { type Database, DatabaseUnavailable, type Row, type Statement } from "./database.ts";
+import { type Database, DatabasePaused, DatabaseUnavailable, type Row, type Statement } from "./database.ts";
 import { openSqliteConnection, type SqliteConnection, sqliteFailure } from "./sqlite-connection.ts";
 import { openWrites, type Writes } from "./sqlite-writes.ts";
 import { StatementFailed } from "./statement-failed.ts";
@@ -115,6 +115,7 @@ function makeFile(path: string): void {
 function errorOf(error: unknown, path: string): Error {
   if (error instanceof TypeError || error instanceof DatabaseUnavailable) return error;
   const failure = sqliteFailure(error, path);
+  if (failure.kind === "paused") return new DatabasePaused();
   return failure.kind === "unavailable"
     ? new DatabaseUnavailable(failure.message, { cause: error })
     : new StatementFailed(failure.message, failure.failure);
