@@ -1,4 +1,4 @@
-import sql, { type Sql } from "sql-template-tag";
+import sql from "sql-template-tag";
 import type { Statement } from "../storage/database.ts";
 import { prepared } from "../storage/prepared.ts";
 
@@ -32,14 +32,19 @@ export function selectForLook(sessionId: Uint8Array, digest: Uint8Array): Statem
   return select(sessionId, digest);
 }
 
+const update = prepared(
+  sql`
+  UPDATE sessions SET last_used_at = ${null}, ip = COALESCE(${null}, ip)
+  WHERE id = ${null} AND last_used_at < ${null} AND revoked_at IS NULL`,
+  ["bigint", "text", "bytea", "bigint"],
+);
+
 /** Notes a use. Of any number of nodes that see one at the same time, the first writes and the others change nothing. */
 export function updateUsed(used: {
   sessionId: Uint8Array;
   at: number;
   before: number;
   ip: string | null;
-}): Sql {
-  return sql`
-    UPDATE sessions SET last_used_at = ${used.at}, ip = COALESCE(${used.ip}, ip)
-    WHERE id = ${used.sessionId} AND last_used_at < ${used.before} AND revoked_at IS NULL`;
+}): Statement {
+  return update(used.at, used.ip, used.sessionId, used.before);
 }

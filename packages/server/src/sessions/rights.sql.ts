@@ -1,5 +1,5 @@
 import sql, { type Sql } from "sql-template-tag";
-import type { Statement } from "../storage/database.ts";
+import type { ParameterKind, Statement } from "../storage/database.ts";
 import { prepared } from "../storage/prepared.ts";
 
 /** What the tokens of a session say of their user, and from when on such tokens are good. */
@@ -26,6 +26,8 @@ export function rightsParameters(where: RightsAudience): (string | null)[] {
   const one = [where.asked ?? null, where.audience];
   return [...one, ...one, ...one];
 }
+
+export const rightsParameterKinds: readonly ParameterKind[] = Array.from({ length: 6 }, () => "same");
 
 /**
  * Columns of a statement on `sessions s`: one row, one snapshot. So a token has either what was before a change, or

@@ -4,11 +4,12 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import sql from "sql-template-tag";
 import { createAudit } from "../audit/audit.ts";
 import type { Database } from "../storage/database.ts";
 import { DatabaseUnavailable } from "../storage/database.ts";
 import { openDatabase } from "../storage/open.ts";
-import { openTestDatabase, type TestDatabase } from "../storage/test-database.ts";
+import { openTestDatabase, type TestDatabase, testEngine } from "../storage/test-database.ts";
 import { addUser, appSession, buildSessions, restore, selectAll } from "./test-turning.ts";
 import type { TurnOutcome } from "./turning.ts";
 
@@ -225,6 +226,51 @@ describe("one transaction", () => {
     assert.equal((await turn(adopted.refreshToken)).outcome, "turned");
     const events = await createAudit({ database }).list({ sessionId: session.id });
     assert.ok(events.some(({ type }) => type === "session.newer_generation_adopted"));
+  });
+});
+
+describe("turns on PostgreSQL", { skip: testEngine !== "postgres" && "SQLite changes rows in place" }, () => {
+  test("touch no index, and stay in the page of their row", async () => {
+    const { turning } = buildSessions(database);
+    const started = await Promise.all(Array.from({ length: 16 }, () => start()));
+    let tokens = started.map(({ credential }) => credential);
+    const sizes = () =>
+      database.one<{ rows: number; indexes: number }>(
+        sql`SELECT pg_relation_size('sessions') AS rows, pg_indexes_size('sessions') AS indexes`,
+      );
+    const before = await sizes();
+    for (let round = 0; round < 60; round++) {
+      const turned = await Promise.all(
+        tokens.map((token) => turning.turn({ token, clientId: "first-party" })),
+      );
+      tokens = turned.map((outcome) => succeeded(outcome).refreshToken);
+    }
+    const after = await sizes();
+    assert.equal(after?.indexes, before?.indexes);
+    // 960 versions of a row would take 40 pages more.
+    assert.ok((after?.rows ?? 0) - (before?.rows ?? 0) <= 16 * 8192, `${before?.rows} → ${after?.rows}`);
+  });
+
+  test("of one moment are one statement to read and one to write", async () => {
+    const asked: string[] = [];
+    const watched: Database = {
+      ...database,
+      each: (statements) => {
+        asked.push(`read ${new Set(statements.map(({ set }) => set)).size}`);
+        return database.each(statements);
+      },
+      batch: (statements) => {
+        asked.push(`write ${new Set(statements.map(({ set }) => set)).size}`);
+        return database.batch(statements);
+      },
+    };
+    const { turning } = buildSessions(watched);
+    const started = await Promise.all(Array.from({ length: 16 }, () => start()));
+    asked.length = 0;
+    await Promise.all(
+      started.map(({ credential }) => turning.turn({ token: credential, clientId: "first-party" })),
+    );
+    assert.deepEqual(asked, ["read 1", "write 1"]);
   });
 });
 

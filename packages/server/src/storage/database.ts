@@ -5,7 +5,23 @@ import type { Clock } from "../primitives/clock.ts";
 export type { Sql };
 
 /** What an engine needs of a statement. `prepared` makes one whose text is not put together anew at every use. */
-export type Statement = Pick<Sql, "sql" | "text" | "values">;
+export interface Statement extends Pick<Sql, "sql" | "text" | "values"> {
+  /** How many of them are said as one, where that may be. See `prepared`. */
+  readonly set?: StatementSet | undefined;
+}
+
+/**
+ * What a parameter of a statement is when many run as one: a column of its type in the set of all their parameters,
+ * or the same value for all.
+ */
+export type ParameterKind = "bytea" | "bigint" | "text" | "same";
+
+/** How many statements of one text, that differ in their parameters, are said as one. PostgreSQL's words. */
+export interface StatementSet {
+  readonly text: string;
+  readonly kinds: readonly ParameterKind[];
+  readonly changesRows: boolean;
+}
 
 export type Engine = "sqlite" | "postgres";
 

@@ -1,4 +1,3 @@
-import sql from "sql-template-tag";
 import type { Clock } from "../primitives/clock.ts";
 import type { PostgresPool } from "./postgres-pool.ts";
 
@@ -34,7 +33,10 @@ async function measure(pool: PostgresPool): Promise<number> {
     for (let i = 0; i < SAMPLES; i++) {
       const before = performance.now();
       const [answer] = await connection.pipeline([
-        sql`SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) AS microseconds`,
+        {
+          text: "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) AS microseconds",
+          values: [],
+        },
       ]);
       const after = performance.now();
       const trip = after - before;

@@ -1,7 +1,7 @@
 import pg from "pg";
-import { DatabaseUnavailable, type Result, type Row, type Statement, type Value } from "./database.ts";
+import { DatabaseUnavailable, type Result, type Row, type Value } from "./database.ts";
 import { postgresError, TransactionConflict } from "./postgres-errors.ts";
-import { parametersOf } from "./statement-text.ts";
+import type { Query } from "./statement-set.ts";
 
 /** The only file that knows pg. */
 
@@ -29,7 +29,7 @@ export interface PostgresConnection {
    * Sends all in one flush and waits for all answers: one trip.
    * @throws the first error, after the last answer has come
    */
-  pipeline(statements: readonly (Statement | string)[], options?: { patient?: boolean }): Promise<Result[]>;
+  pipeline(queries: readonly (Query | string)[], options?: { patient?: boolean }): Promise<Result[]>;
 }
 
 export interface PostgresPool {
@@ -112,8 +112,8 @@ function connectionOf(
   address: PostgresAddress,
 ): PostgresConnection {
   return {
-    async pipeline(statements, options = {}) {
-      const queries = statements.map((statement) => queryOf(statement, nameOf));
+    async pipeline(asked, options = {}) {
+      const queries = asked.map((query) => configOf(query, nameOf));
       const socket = (
         client as unknown as { connection: { stream: { cork(): void; uncork(): void; destroy(): void } } }
       ).connection.stream;
@@ -132,14 +132,11 @@ function connectionOf(
   };
 }
 
-function queryOf(
-  statement: Statement | string,
-  nameOf: (text: string) => string | undefined,
-): pg.QueryConfig {
-  if (typeof statement === "string") return { text: statement };
-  const text = statement.text;
+function configOf(query: Query | string, nameOf: (text: string) => string | undefined): pg.QueryConfig {
+  if (typeof query === "string") return { text: query };
+  const { text } = query;
+  const values = query.values as unknown[];
   const name = nameOf(text);
-  const values = parametersOf(statement);
   return name === undefined ? { text, values } : { name, text, values };
 }
 

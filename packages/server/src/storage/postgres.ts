@@ -10,13 +10,20 @@ import {
   type PostgresConnection,
   type PostgresPool,
 } from "./postgres-pool.ts";
-import { assertReads } from "./statement-text.ts";
+import { fold } from "./statement-set.ts";
+import { assertReads, parametersOf } from "./statement-text.ts";
 import { followCallback } from "./transaction-callback.ts";
 
 const CONNECTIONS_MAX = 10;
 /** How often a transaction runs again after it collided with another. */
 const CONFLICT_RETRIES_MAX = 5;
 const CONFLICT_WAIT_MS = 5;
+
+/**
+ * A set is changed row by row in the order in which it is given, so that two nodes which lock the same rows never wait
+ * for each other in a ring: other plans than that one are out of the question.
+ */
+const BEGIN_WITH_SETS = "BEGIN; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
 
 /**
  * A database on a PostgreSQL server, shared by any number of nodes.
@@ -49,8 +56,9 @@ function databaseOf({ pool, clock, stop }: { pool: PostgresPool; clock: Clock; s
   async function each<R>(statements: readonly Statement[]): Promise<R[][]> {
     for (const statement of statements) assertReads(statement.text);
     if (statements.length === 0) return [];
-    const results = await use((connection) => connection.pipeline(statements));
-    return results.map(({ rows }) => rows as R[]);
+    const { queries, unfold } = fold(statements);
+    const answers = await use((connection) => connection.pipeline(queries));
+    return unfold(answers).map(({ rows }) => rows as R[]);
   }
 
   return {
@@ -63,9 +71,14 @@ function databaseOf({ pool, clock, stop }: { pool: PostgresPool; clock: Clock; s
       retrying(() =>
         use(async (connection) => {
           if (statements.length === 0) return [];
+          const { queries, changesSets, unfold } = fold(statements);
           // Every statement has its own Sync. After one that failed the others fail too, and COMMIT rolls back.
-          const results = await connection.pipeline(["BEGIN", ...statements, "COMMIT"]);
-          return results.slice(1, -1);
+          const answers = await connection.pipeline([
+            changesSets ? BEGIN_WITH_SETS : "BEGIN",
+            ...queries,
+            "COMMIT",
+          ]);
+          return unfold(answers.slice(1, -1));
         }),
       ),
     transaction: (work) => retrying(() => use((connection) => runTransaction(connection, work))),
@@ -87,7 +100,8 @@ async function runTransaction<T>(
     const value = await followCallback(async (statement) => {
       // A migration lifts the bound on the time of its statements, and so ours.
       patient ||= statement.text.startsWith("SET LOCAL statement_timeout");
-      const [result] = await connection.pipeline([statement], { patient });
+      const query = { text: statement.text, values: parametersOf(statement) };
+      const [result] = await connection.pipeline([query], { patient });
       return result ?? { rows: [], changes: 0 };
     }, work);
     await connection.pipeline(["COMMIT"], { patient });
