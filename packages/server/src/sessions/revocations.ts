@@ -1,7 +1,7 @@
 import { type Clock, toSeconds } from "../primitives/clock.ts";
 import { type Id, idFromBytes } from "../primitives/id.ts";
 import { limits } from "../primitives/limits.ts";
-import type { Database, Sql } from "../storage/database.ts";
+import type { Database, Listener, Sql } from "../storage/database.ts";
 import {
   appendEnded,
   appendRemints,
@@ -37,8 +37,10 @@ export type Revocations = ReturnType<typeof createRevocations>;
 
 type Follower = (event: FeedEvent) => void;
 
-/** The poll comes every 200 ms: a feed that was not read for so long is behind the others. */
-const CURRENT_MILLISECONDS = 2000;
+/** How often the table is looked at: while the database tells when there is news, and where it does not. */
+const POLL_MILLISECONDS = { told: 1000, untold: 200 };
+/** A feed that was not read for so long is behind the others. */
+const CURRENT_MILLISECONDS = 2500;
 const RETRY_MILLISECONDS = 200;
 
 interface Dependencies {
@@ -49,7 +51,8 @@ interface Dependencies {
 
 /**
  * The ordered stream of "this session is over". The table is the truth; this room reads on from the last number
- * it has seen, whenever somebody wakes it (a revocation in this process) or the poll comes round (another one).
+ * it has seen, whenever somebody wakes it: a revocation in this process, the database's word of another one's, and the
+ * poll, which is slow only while such words arrive.
  */
 export function createRevocations({ database, clock, log }: Dependencies) {
   const followers = new Set<Follower>();
@@ -58,6 +61,8 @@ export function createRevocations({ database, clock, log }: Dependencies) {
   let reading: Promise<void> | undefined;
   let again = false;
   let timer: NodeJS.Timeout | undefined;
+  let listener: Listener | undefined;
+  let wakes = 0;
   let readAt = Number.NEGATIVE_INFINITY;
 
   async function entriesAfter(seq: number): Promise<Revocation[]> {
@@ -117,6 +122,7 @@ export function createRevocations({ database, clock, log }: Dependencies) {
 
   /** Reads on now. Calls that come while a read is under way share the next one. */
   function wake(): Promise<void> {
+    wakes += 1;
     again = true;
     reading ??= (async () => {
       try {
@@ -133,16 +139,33 @@ export function createRevocations({ database, clock, log }: Dependencies) {
     return reading;
   }
 
+  function pollAgain(every: typeof POLL_MILLISECONDS): void {
+    timer = setTimeout(
+      async () => {
+        const before = { position, wakes };
+        await wake();
+        // News that only the poll has found: whatever should have told of it may be gone.
+        if (position !== before.position && wakes === before.wakes + 1) listener?.doubt();
+        if (timer !== undefined) pollAgain(every);
+      },
+      listener?.hears() ? every.told : every.untold,
+    );
+    timer.unref();
+  }
+
   return {
     /** Begins to look for what other processes have revoked. */
-    async start(pollMilliseconds = 200): Promise<void> {
+    async start(every = POLL_MILLISECONDS): Promise<void> {
       position = await currentPosition();
-      timer = setInterval(() => void wake(), pollMilliseconds);
-      timer.unref();
+      readAt = performance.now();
+      listener = database.listen("keyturn_feed", () => void wake());
+      pollAgain(every);
     },
     /** Ends the poll and every stream that follows. */
     stop(): void {
-      clearInterval(timer);
+      clearTimeout(timer);
+      timer = undefined;
+      void listener?.stop();
       followers.clear();
       for (const end of [...streams]) end();
       streams.clear();

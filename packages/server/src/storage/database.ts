@@ -70,7 +70,23 @@ export interface Database extends Reader {
    * It may run again from the start when the engine asks for that (serialization, deadlock): no side effects.
    */
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
+  /**
+   * Calls `onWord` when a process has changed what the channel is about, or may have. Whoever listens must look by the
+   * clock as well: some engines say nothing (SQLite), and words get lost.
+   */
+  listen(channel: Channel, onWord: () => void): Listener;
   close(): Promise<void>;
+}
+
+/** What triggers in the database speak of; see the migrations. */
+export type Channel = "keyturn_feed";
+
+export interface Listener {
+  /** Whether words arrive now, as far as that can be known. */
+  hears(): boolean;
+  /** There was news without a word: tries whether words arrive. */
+  doubt(): void;
+  stop(): Promise<void>;
 }
 
 /** The engine could not do its part. Nothing was changed, or the outcome is unknown; asking again is right. */

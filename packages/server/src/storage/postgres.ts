@@ -1,9 +1,10 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { Clock } from "../primitives/clock.ts";
 import { randomBytes } from "../primitives/random.ts";
-import { type Database, DatabaseUnavailable, type Row, type Statement } from "./database.ts";
+import { type Database, DatabaseUnavailable, type Listener, type Row, type Statement } from "./database.ts";
 import { startPostgresClock } from "./postgres-clock.ts";
 import { TransactionConflict } from "./postgres-errors.ts";
+import { listenOnPostgres } from "./postgres-listener.ts";
 import {
   createPostgresPool,
   type PostgresAddress,
@@ -34,18 +35,33 @@ export async function openPostgres(options: {
   clock: Clock | undefined;
   onLost(error: Error): void;
 }): Promise<Database> {
-  const pool = createPostgresPool(addressFrom(options.url), options.onLost);
+  const address = addressFrom(options.url);
+  const pool = createPostgresPool(address, options.onLost);
   try {
     const own = options.clock === undefined ? await startPostgresClock(pool) : undefined;
     if (own === undefined) await pool.use((connection) => connection.pipeline(["SELECT 1"]));
-    return databaseOf({ pool, clock: options.clock ?? (own as Clock), stop: () => own?.stop() });
+    return databaseOf({
+      pool,
+      clock: options.clock ?? (own as Clock),
+      stop: () => own?.stop(),
+      listen: (channel, onWord) =>
+        listenOnPostgres({ ...address, pool, channel, onWord, onLost: options.onLost }),
+    });
   } catch (error) {
     await pool.end();
     throw error;
   }
 }
 
-function databaseOf({ pool, clock, stop }: { pool: PostgresPool; clock: Clock; stop(): void }): Database {
+interface Parts {
+  pool: PostgresPool;
+  clock: Clock;
+  stop(): void;
+  listen: Database["listen"];
+}
+
+function databaseOf({ pool, clock, stop, listen }: Parts): Database {
+  const listeners = new Set<Listener>();
   let closed: Promise<void> | undefined;
 
   function use<T>(work: (connection: PostgresConnection) => Promise<T>): Promise<T> {
@@ -82,9 +98,17 @@ function databaseOf({ pool, clock, stop }: { pool: PostgresPool; clock: Clock; s
         }),
       ),
     transaction: (work) => retrying(() => use((connection) => runTransaction(connection, work))),
+    listen(channel, onWord) {
+      const listener = listen(channel, onWord);
+      listeners.add(listener);
+      return listener;
+    },
     close() {
-      stop();
-      closed ??= pool.end();
+      closed ??= (async () => {
+        stop();
+        await Promise.all([...listeners].map((listener) => listener.stop()));
+        await pool.end();
+      })();
       return closed;
     },
   };

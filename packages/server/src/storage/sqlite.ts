@@ -80,6 +80,8 @@ function databaseOf(parts: {
       reading((from) => from.together(() => statements.map((statement) => rowsOf(from, statement) as R[]))),
     batch: (statements) => writes.batch(statements),
     transaction: (work) => writes.transaction(work),
+    // Processes on one machine; nothing in SQLite tells them of each other's commits.
+    listen: () => ({ hears: () => false, doubt() {}, stop: async () => {} }),
     async close() {
       if (closed) return;
       closed = true;

@@ -4,6 +4,7 @@ import * as rolesAndImport from "./0003-roles-and-import.ts";
 import * as providers from "./0004-providers.ts";
 import * as mail from "./0005-mail.ts";
 import * as oauth from "./0006-oauth.ts";
+import * as feedWords from "./0007-feed-words.ts";
 
 export interface Migration {
   /** Counts from 1 without gaps. */
@@ -21,4 +22,5 @@ export const migrations: readonly Migration[] = [
   { version: 4, name: "providers", ...providers },
   { version: 5, name: "mail", ...mail },
   { version: 6, name: "oauth", ...oauth },
+  { version: 7, name: "feed-words", ...feedWords },
 ];
