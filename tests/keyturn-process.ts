@@ -104,6 +104,8 @@ export async function startKeyturn(stage: Stage, options: ServerOptions = {}) {
     /** Made at the very first start on a database. */
     firstAdmin,
     pid: () => running.process.pid,
+    /** Resolves when it has ended by itself. */
+    ended: () => running.process.ended,
     /** As a crash or a power cut would. */
     kill: () => running.process.kill(),
     stop: () => running.process.stop(),

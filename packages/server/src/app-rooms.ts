@@ -35,7 +35,7 @@ import { createRights } from "./sessions/rights.ts";
 import { createSessions } from "./sessions/sessions.ts";
 import { createTurning } from "./sessions/turning.ts";
 import { type Database, DatabaseUnavailable } from "./storage/database.ts";
-import { migrate, pendingMigrations } from "./storage/migrate.ts";
+import { migrate, pendingMigrations, tablesAre } from "./storage/migrate.ts";
 import { openDatabase } from "./storage/open.ts";
 import { createAccessTokens } from "./tokens/access-token.ts";
 import { createIdTokens } from "./tokens/id-token.ts";
@@ -51,6 +51,8 @@ export interface RoomsOptions {
   readonly database?: Promise<Database> | undefined;
   /** False: tables that are missing or old are refused instead of made. Default: true. */
   readonly migrate?: boolean | undefined;
+  /** Told, while it runs, when a newer Keyturn has made tables that this one cannot serve from. */
+  readonly onOutdated?: ((error: Error) => void) | undefined;
   /** Told of each migration that an opening runs. */
   readonly onMigration?: ((done: { version: number; name: string }) => void) | undefined;
   readonly hooks?: Hooks | undefined;
@@ -66,7 +68,7 @@ export type Rooms = Awaited<ReturnType<typeof openRooms>>;
  * Opens the database, brings it up to date, and builds what knows nothing of HTTP: users, sessions, keys, tokens.
  * Nothing runs by the clock, and no key is made or opened, until `start`: the command line works in these rooms
  * without it, beside a running server.
- * @throws WrongSetting, DatabaseUnavailable, DatabaseTooNew with one sentence that says what to do
+ * @throws WrongSetting, DatabaseUnavailable, DatabaseTooNew, ServersMustStop with one sentence that says what to do
  */
 export async function openRooms(settings: ResolvedSettings, options: RoomsOptions) {
   const { log } = options;
@@ -77,6 +79,11 @@ export async function openRooms(settings: ResolvedSettings, options: RoomsOption
     if (options.migrate === false && pending.length > 0) throw tablesMissing(pending.length);
     // Before any table is changed: a start without the right secret must not have upgraded the database.
     const secrets = createSecrets(await findMasterSecrets(settings, { database, pending }));
+    if (pending.length === 0 && (await tablesAre(database)) === "newer")
+      log.warn(
+        {},
+        "A newer Keyturn has changed the tables. This one runs on beside it, until the next upgrade",
+      );
     if (pending.length > 0) await migrate(database, { onProgress: (done) => options.onMigration?.(done) });
     return roomsOn({ settings, log, database, secrets }, options);
   } catch (error) {

@@ -40,6 +40,8 @@ import { createMetrics } from "./observability/metrics.ts";
 import { openApiDocument } from "./openapi.ts";
 import { createRouter } from "./routes.ts";
 import { createSessionReader } from "./session-reader.ts";
+import type { Database } from "./storage/database.ts";
+import { DatabaseTooNew, tablesAre } from "./storage/migrate.ts";
 import { version } from "./version.ts";
 
 export type AppOptions = Partial<RoomsOptions>;
@@ -51,7 +53,7 @@ export type App = Awaited<ReturnType<typeof createApp>>;
 
 /**
  * The composition root: opens the database, brings it up to date, and builds every part once, in order, by hand.
- * @throws WrongSetting, DatabaseUnavailable, DatabaseTooNew with one sentence that says what to do
+ * @throws WrongSetting, DatabaseUnavailable, DatabaseTooNew, ServersMustStop with one sentence that says what to do
  */
 export async function createApp(input: SettingsInput, options: AppOptions = {}) {
   const settings = parseSettings(input);
@@ -65,7 +67,7 @@ export async function createApp(input: SettingsInput, options: AppOptions = {}) 
   const rooms = await openRooms(settings, { ...options, hooks, log: options.log ?? createLog(settings) });
   try {
     await rooms.start();
-    return { ...rooms, ...openDoors(rooms, hooks) };
+    return { ...rooms, ...openDoors(rooms, hooks, options.onOutdated) };
   } catch (error) {
     await rooms.close();
     throw error;
@@ -73,7 +75,7 @@ export async function createApp(input: SettingsInput, options: AppOptions = {}) 
 }
 
 /** What speaks HTTP, and what runs by the clock. */
-function openDoors(rooms: Rooms, hooks: Hooks) {
+function openDoors(rooms: Rooms, hooks: Hooks, onOutdated: AppOptions["onOutdated"] = () => {}) {
   const { settings, log, database, signingKeys, revocations, sessions, clients, proofs } = rooms;
   const { clock } = database;
   let isStopping = false;
@@ -175,6 +177,7 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
       { name: "logout-deliveries", everySeconds: 1, run: () => rooms.backChannelLogout.run() },
       { name: "logout-deliveries-past", everySeconds: 600, run: () => rooms.backChannelLogout.deletePast() },
       ...rooms.mail.jobs,
+      { name: "tables", everySeconds: 5, run: () => assertTables(database, onOutdated) },
       // What other processes have ended; those of this one are noted before anybody is told.
       { name: "ended-sessions", everySeconds: 1, run: () => rooms.journal.note() },
       { name: "ended-sessions-past", everySeconds: 3600, run: () => rooms.journal.deletePast() },
@@ -211,4 +214,14 @@ function openDoors(rooms: Rooms, hooks: Hooks) {
     /** Lets what is under way end, then closes the database. Idempotent. */
     close: () => (closing ??= close()),
   };
+}
+
+/** Logged by whoever runs it, again and again: a node that cannot be trusted with its tables is to be replaced. */
+async function assertTables(database: Database, onOutdated: (error: Error) => void): Promise<void> {
+  try {
+    await tablesAre(database);
+  } catch (error) {
+    if (error instanceof DatabaseTooNew) onOutdated(error);
+    throw error;
+  }
 }

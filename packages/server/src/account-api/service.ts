@@ -5,8 +5,8 @@ import { isLoopbackAddress } from "../http/address.ts";
 import type { Answer, Endpoint, EndpointRequest } from "../http/endpoint.ts";
 import type { SigningKeys } from "../keys/signing-keys.ts";
 import type { Metrics } from "../observability/metrics.ts";
-import { selectPosition } from "../sessions/revocations.sql.ts";
 import type { Database } from "../storage/database.ts";
+import { DatabaseTooNew, tablesAre } from "../storage/migrate.ts";
 
 interface Dependencies {
   readonly settings: ResolvedSettings;
@@ -80,13 +80,17 @@ function health({ database, isStopping }: Dependencies): Endpoint[] {
     {
       method: "GET",
       path: "/readyz",
-      summary: "Whether this node can serve: its database answers and it is not stopping",
+      summary:
+        "Whether this node can serve: its database answers, with tables that it knows, and it is not stopping",
       access: "public",
       success: { status: 200, about: "It can", schema },
       refusals: ["unavailable"],
       async handle() {
         if (isStopping()) throw new Refusal("unavailable", { description: "This node is stopping." });
-        await database.one(selectPosition());
+        await tablesAre(database).catch((error) => {
+          if (!(error instanceof DatabaseTooNew)) throw error;
+          throw new Refusal("unavailable", { description: "This node is too old for its database." });
+        });
         return { status: 200, json: { status: "ready" } };
       },
     },

@@ -183,7 +183,9 @@ test("what is no sound backup is not restored, and what was there stays", onSqli
   }
   writeFileSync(place.copy, good);
   const newer = await openDatabase({ url: `sqlite:${place.copy}` });
-  await newer.batch([raw("INSERT INTO schema_migrations VALUES (9999, 'of tomorrow', 0)")]);
+  await newer.batch([
+    raw("INSERT INTO schema_migrations (version, name, applied_at) VALUES (9999, 'of tomorrow', 0)"),
+  ]);
   assert.equal(errorOf(await place.run("restore", place.copy)), "backup_has_log");
   await newer.close();
   assert.equal(errorOf(await place.run("restore", place.copy)), "database_too_new");

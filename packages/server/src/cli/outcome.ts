@@ -1,6 +1,6 @@
 import { WrongSetting } from "../config.ts";
 import { DatabaseUnavailable } from "../storage/database.ts";
-import { DatabaseTooNew } from "../storage/migrate.ts";
+import { DatabaseTooNew, ServersMustStop } from "../storage/migrate.ts";
 
 /** What the shell is told. Scripts rely on these numbers. */
 export const exitCodes = {
@@ -71,6 +71,9 @@ export function failureOf(error: unknown): Failure {
   }
   if (error instanceof DatabaseTooNew) {
     return { exitCode: exitCodes.databaseUnavailable, error: "database_too_new", description };
+  }
+  if (error instanceof ServersMustStop) {
+    return { exitCode: exitCodes.databaseUnavailable, error: "servers_must_stop", description };
   }
   if (error instanceof Interrupted)
     return { exitCode: exitCodes.interrupted, error: "interrupted", description };

@@ -37,6 +37,7 @@ export function addServerSyntax(program: Command, run: Run): void {
     .command("migrate")
     .description("bring the database's tables up to this version; a starting server does it too")
     .option("--dry-run", "only list what would be run")
+    .option("--servers-stopped", "I have stopped every server: change tables that old ones could not run on")
     .action((options, command: Command) =>
       run(command, async (context) => (await import("./commands/migrate.ts")).migrate(context, options)),
     );

@@ -5,6 +5,9 @@ import { StatementFailed, type StatementFailure } from "./statement-failed.ts";
 /** The transaction lost against another one and is to be run again from the start. */
 export class TransactionConflict extends DatabaseUnavailable {}
 
+/** A lock was not free within the time that the transaction waits for one. Nothing was changed. */
+export class LockNotFree extends DatabaseUnavailable {}
+
 /** SQLSTATEs (PostgreSQL documentation, appendix A): a deadlock, a serialization failure. */
 const CONFLICTS = new Set(["40001", "40P01"]);
 
@@ -30,7 +33,6 @@ const UNAVAILABLE = new Map([
   ["42501", "this user lacks a right there: make it the owner of the tables and the schema"],
   ["53300", "it has no connection left: raise max_connections, or lower the connections of each node"],
   ["53100", "its disk is full: make room, nothing else is needed"],
-  ["55P03", "a lock was not free in time"],
   ["57014", "a statement took longer than it may"],
   ["57P01", "it ended the connection (a restart?); ask again"],
   ["57P03", "it is starting or stopping; ask again"],
@@ -63,6 +65,10 @@ export function postgresError(error: unknown, address: string): Error {
   }
   if (CONFLICTS.has(state))
     return new TransactionConflict("PostgreSQL: too many transactions collide on the same rows; ask again");
+  if (state === "55P03")
+    return new LockNotFree(
+      `PostgreSQL at ${placeOf(address)}: a lock was not free in time (55P03); ask again`,
+    );
   if (state === PAUSED_SQLSTATE) return new DatabasePaused();
   const constraint = CONSTRAINTS.get(state);
   if (constraint !== undefined) return new StatementFailed(message, constraint);

@@ -60,7 +60,8 @@ export function listenOnPostgres({ connectionString, pool, channel, onWord, onLo
       await own.query(`LISTEN ${channel}`);
       const { rows } = await own.query("SELECT current_schema() AS schema");
       schema = rows[0]?.schema;
-      unrefSocket(own);
+      // A process that has nothing else to do may end.
+      socketOf(own).unref?.();
       if (stopped) return;
       onWord();
       tryIt();
@@ -94,12 +95,14 @@ export function listenOnPostgres({ connectionString, pool, channel, onWord, onLo
       heard = false;
       clearTimeout(timer);
       await trying;
-      await client?.end().catch(() => {});
+      if (client === undefined) return;
+      socketOf(client).ref?.();
+      await client.end().catch(() => {});
     },
   };
 }
 
-/** A process that has nothing else to do may end. */
-function unrefSocket(client: pg.Client): void {
-  (client as unknown as { connection: { stream: { unref?(): void } } }).connection.stream.unref?.();
+function socketOf(client: pg.Client): { ref?(): void; unref?(): void } {
+  return (client as unknown as { connection: { stream: { ref?(): void; unref?(): void } } }).connection
+    .stream;
 }

@@ -11,7 +11,10 @@ import { progress } from "../terminal.ts";
 type Named = Pick<Migration, "version" | "name">;
 
 /** Brings the tables up to this program; with `dryRun` only says what would be done. */
-export async function migrate(context: Context, { dryRun = false }: { dryRun?: boolean }): Promise<Outcome> {
+export async function migrate(
+  context: Context,
+  { dryRun = false, serversStopped = false }: { dryRun?: boolean; serversStopped?: boolean },
+): Promise<Outcome> {
   const { settings } = await loadSettings(context.sources);
   const { database: url } = settings;
   const file = sqliteFile(settings);
@@ -21,7 +24,7 @@ export async function migrate(context: Context, { dryRun = false }: { dryRun?: b
   const telling = progress(context.terminal);
   const database = await openDatabase({ url });
   try {
-    const pending = await pendingMigrations(database);
+    const pending = await pendingMigrations(database, undefined, { exactly: true });
     if (dryRun) return outcomeOf(url, { dryRun, migrations: pending });
     const done: Named[] = [];
     const next = () => pending[done.length];
@@ -32,6 +35,7 @@ export async function migrate(context: Context, { dryRun = false }: { dryRun?: b
     };
     tell();
     await migrateDatabase(database, {
+      serversStopped,
       onProgress(migration) {
         done.push(migration);
         tell();

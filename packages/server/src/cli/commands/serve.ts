@@ -16,6 +16,7 @@ import { progress } from "../terminal.ts";
 /**
  * Serves until a signal comes. The first SIGINT or SIGTERM lets requests under way end; the second ends at once.
  * @returns the exit code
+ * @throws DatabaseTooNew when a newer Keyturn has made tables meanwhile that this one cannot serve from
  */
 export async function serve(context: Context): Promise<number> {
   const { terminal } = context;
@@ -24,11 +25,14 @@ export async function serve(context: Context): Promise<number> {
       "keyturn: stopping; requests under way may end. The same signal again stops at once.\n",
     );
   });
+  const { promise: outdated, resolve: onOutdated } = Promise.withResolvers<Error>();
   try {
-    const started = await start(context);
+    const started = await start(context, onOutdated);
     announce(context, started);
-    await signals.received;
+    const reason = await Promise.race([signals.received, outdated]);
     await started.running.stop();
+    // In the words of a start that is refused.
+    if (reason !== undefined) throw reason;
     return 0;
   } finally {
     signals.release();
@@ -41,7 +45,7 @@ interface Started {
   readonly admin: FirstAdmin | undefined;
 }
 
-async function start({ terminal, sources }: Context): Promise<Started> {
+async function start({ terminal, sources }: Context, onOutdated: (error: Error) => void): Promise<Started> {
   const { settings, input, hooks } = await loadSettings(sources);
   // The port first: it may be taken, and where the system chooses it, the issuer is named after it.
   const bound = await bind(settings);
@@ -59,6 +63,7 @@ async function start({ terminal, sources }: Context): Promise<Started> {
         log,
         database,
         hooks,
+        onOutdated,
         onMigration: ({ version: number, name }) => migrating.say(`Migrated the database: ${number} ${name}`),
       },
     );

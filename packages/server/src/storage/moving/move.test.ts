@@ -244,7 +244,11 @@ test("a source that lacks a migration is not moved, and one of a newer Keyturn n
   const source = (await openPlace()).database;
   await source.batch([raw("DELETE FROM schema_migrations WHERE version = 6")]);
   assert.deepEqual(await move(source, await openFile(), options()), { outcome: "source_old", pending: 1 });
-  await source.batch([raw("INSERT INTO schema_migrations VALUES (6, 'oauth', 1), (999, 'of tomorrow', 1)")]);
+  await source.batch([
+    raw(
+      "INSERT INTO schema_migrations (version, name, applied_at) VALUES (6, 'oauth', 1), (999, 'of tomorrow', 1)",
+    ),
+  ]);
   await assert.rejects(move(source, await openFile(), options()), /version 999/);
 });
 

@@ -79,7 +79,7 @@ export async function takeUpAgain(source: Database): Promise<boolean> {
 }
 
 async function refusal(source: Database, target: Database): Promise<Moved | undefined> {
-  const pending = await pendingMigrations(source, undefined, { ignoresMarks: true });
+  const pending = await pendingMigrations(source, undefined, { ignoresMarks: true, exactly: true });
   if (pending.length > 0) return { outcome: "source_old", pending: pending.length };
   const gone = (await marksOf(source)).find(isForGood);
   if (await isEmpty(target)) return gone && { outcome: "source_moved", mark: gone };

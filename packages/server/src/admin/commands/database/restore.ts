@@ -64,7 +64,8 @@ export async function restore(
 async function prepare(half: string, { now, journal }: { now: number; journal: string }): Promise<number> {
   const database = await openDatabase({ url: `sqlite:${half}` });
   try {
-    await migrate(database);
+    // Nobody has the database open: it is a file of our own.
+    await migrate(database, { serversStopped: true });
     const ended = await endAgain(database, await readJournal(journal));
     const event = {
       type: "database.restored",

@@ -2,7 +2,7 @@ import { closeSync, openSync, readSync, statSync } from "node:fs";
 import type { ResolvedSettings } from "../../../config.ts";
 import type { Clock } from "../../../primitives/clock.ts";
 import type { Database } from "../../../storage/database.ts";
-import { pendingMigrations } from "../../../storage/migrate.ts";
+import { pendingMigrations, tablesAre } from "../../../storage/migrate.ts";
 import { openDatabase } from "../../../storage/open.ts";
 import { writeNothing } from "./diagnosis.sql.ts";
 import { isOpenToOthers } from "./files.ts";
@@ -54,7 +54,9 @@ async function* diagnoseOpen(
     yield warn("tables", `to be made or changed: ${names}; the next start does it, or keyturn migrate`);
     return;
   }
-  yield ok("tables", "they are up to date");
+  yield (await tablesAre(database)) === "newer"
+    ? warn("tables", "a newer Keyturn has changed them; this one runs beside it: upgrade it too")
+    : ok("tables", "they are up to date");
   await database.batch([writeNothing()]);
   yield ok("database", "it takes writes");
   if (database.engine === "postgres") yield clockFinding(database.clock.now() - machineClock.now());
