@@ -51,6 +51,21 @@ test("RFC 9110 §15.5.6: a method that an address does not take is 405, and Allo
   }
 });
 
+test("the fast router of Hono takes every path, also with CORS and an issuer with a path", async () => {
+  const other = await startTestServer({
+    settings: { issuer: "http://localhost:4000/auth", allowedOrigins: ["http://localhost:4001"] },
+  });
+  try {
+    for (const place of [server, other]) {
+      await place.call("/healthz");
+      // One path that it cannot take, and a slower router has every request from then on.
+      assert.equal(place.app.router.router.name, "SmartRouter + RegExpRouter");
+    }
+  } finally {
+    await other.close();
+  }
+});
+
 test("RFC 9110 §9.3.2: HEAD is GET without a body, and where there is no GET it is 405", async () => {
   for (const { method, path, access } of server.app.endpoints) {
     if (method !== "GET" || access !== "public") continue;

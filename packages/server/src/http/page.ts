@@ -118,8 +118,8 @@ export type Page = PageBase &
 /** A file that pages refer to. Its address names its content, so it may be kept for ever. */
 export interface Asset {
   readonly path: string;
-  /** The address with any hash, as Hono writes it: for pages of another version, while a roll-out goes on. */
-  readonly anyVersion: string;
+  /** Whether a file name is this one with any hash: for pages of another version, while a roll-out goes on. */
+  isVersion(file: string): boolean;
   readonly type: string;
   readonly content: string;
 }

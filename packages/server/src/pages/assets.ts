@@ -21,9 +21,10 @@ const SCRIPT = "text/javascript; charset=utf-8";
 function asset(given: { name?: string; ending: string; type: string; content: string }): Asset {
   const { name = "keyturn", ending, type, content } = given;
   const hash = sha256(content).toString("hex", 0, 8);
+  const version = new RegExp(`^${name}-[0-9a-f]+\\.${ending}$`);
   return {
     path: `/assets/${name}-${hash}.${ending}`,
-    anyVersion: `/assets/:file{${name}-[0-9a-f]+\\.${ending}}`,
+    isVersion: (file) => version.test(file),
     type,
     content,
   };
