@@ -1,4 +1,5 @@
 import sql, { type Sql } from "sql-template-tag";
+import { canLoseProvider } from "../users/ways-in.sql.ts";
 
 export interface ProviderRow {
   id: string;
@@ -49,12 +50,9 @@ export const deleteProvider = (id: string): Sql => sql`DELETE FROM providers WHE
 
 /** How many accounts are connected by a provider, and for how many of them it is the only way in. */
 export function countIdentities(providerId: string): Sql {
+  const canLose = canLoseProvider(sql`i.user_id`, sql`i.provider_id`);
   return sql`
-    SELECT count(DISTINCT i.user_id) AS accounts, count(DISTINCT CASE WHEN NOT EXISTS (
-      SELECT 1 FROM credentials c WHERE c.user_id = i.user_id AND c.kind IN ('password', 'passkey')
-    ) AND NOT EXISTS (
-      SELECT 1 FROM identities o JOIN providers p ON p.id = o.provider_id AND p.disabled_at IS NULL
-      WHERE o.user_id = i.user_id AND o.provider_id <> i.provider_id
-    ) THEN i.user_id END) AS only_way
+    SELECT count(DISTINCT i.user_id) AS accounts,
+      count(DISTINCT CASE WHEN NOT ${canLose} THEN i.user_id END) AS only_way
     FROM identities i WHERE i.provider_id = ${providerId}`;
 }

@@ -1,5 +1,6 @@
 import sql, { type Sql } from "sql-template-tag";
 import { type Id, idToBytes } from "../primitives/id.ts";
+import { canLoseIdentity } from "./ways-in.sql.ts";
 
 /** Somebody at a provider: OpenID Connect Core §2, "iss" and "sub" together name a person for ever. */
 export interface IdentityKey {
@@ -58,18 +59,13 @@ export const selectIdentities = (userId: Id, rows: number): Sql => sql`
   WHERE user_id = ${idToBytes(userId)} ORDER BY created_at, id LIMIT ${rows}`;
 
 /**
- * Whether a user has this identity and could sign in without it: by a password, a passkey, or another identity at a
- * provider that is not disabled. Asked while the user's row is held, so that of two removals at once one sees what
- * the other has left.
+ * Whether a user has this identity and could sign in without it. Asked while the user's row is held, so that of two
+ * removals at once one sees what the other has left.
  */
 export function canLose(id: Id, userId: Id): Sql {
-  const user = idToBytes(userId);
-  return sql`EXISTS (SELECT 1 FROM identities WHERE id = ${idToBytes(id)} AND user_id = ${user}) AND (
-    EXISTS (SELECT 1 FROM credentials WHERE user_id = ${user} AND kind = 'password')
-    OR EXISTS (SELECT 1 FROM passkeys WHERE user_id = ${user})
-    OR EXISTS (
-      SELECT 1 FROM identities o JOIN providers p ON p.id = o.provider_id AND p.disabled_at IS NULL
-      WHERE o.user_id = ${user} AND o.id <> ${idToBytes(id)}))`;
+  const [identity, user] = [idToBytes(id), idToBytes(userId)];
+  return sql`EXISTS (SELECT 1 FROM identities WHERE id = ${identity} AND user_id = ${user})
+    AND ${canLoseIdentity(user, identity)}`;
 }
 
 export const deleteIdentity = (id: Id, onlyIf: Sql): Sql =>

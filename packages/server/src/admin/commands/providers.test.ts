@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { idToBytes, newId } from "../../primitives/id.ts";
 import { limits } from "../../primitives/limits.ts";
 import { createProviders } from "../../providers/providers.ts";
+import { anyway, insertPasskey } from "../../users/factors/factors.sql.ts";
 import { addProvider, disableProvider, enableProvider, removeProvider, showProvider } from "./providers.ts";
 import { openTestRooms, type TestRooms } from "./test-rooms.ts";
 
@@ -94,19 +96,29 @@ test("before a provider goes, it is known for whom it is the only way in", async
   const added = await rooms.users.add({ username: "password", password: "correct horse" }, byUser);
   assert.ok(added.outcome === "added");
   await rooms.identities.link(added.user.id, identityOf("password"), byUser);
+  const keyed = await signUp("keyed");
+  const passkey = {
+    credential_id: Buffer.from("keyed"),
+    public_key: Buffer.alloc(0),
+    counter: 0,
+    transports: "",
+  };
+  const made = { backup_eligible: 0, backed_up: 0, name: "", created_at: 0, used_at: null };
+  const ids = { id: idToBytes(newId(0)), user_id: idToBytes(keyed.id) };
+  await rooms.database.batch([insertPasskey({ ...ids, ...passkey, ...made }, anyway)]);
   const used = async () => {
     const shown = await showProvider(rooms, "corp");
     return shown.outcome === "found" ? shown.use : undefined;
   };
-  assert.deepEqual(await used(), { accounts: 3, onlyWay: 1 });
+  assert.deepEqual(await used(), { accounts: 4, onlyWay: 1 }, "a passkey is a way in");
   await disableProvider(rooms, "other");
-  assert.deepEqual(await used(), { accounts: 3, onlyWay: 2 }, "a disabled provider is no way in");
+  assert.deepEqual(await used(), { accounts: 4, onlyWay: 2 }, "a disabled provider is no way in");
   const [identity] = await rooms.identities.list(both.id);
   assert.equal(await rooms.identities.unlink(both.id, identity?.id ?? "", byUser), "last_way_in");
   // Removed and added again: everybody is who they were.
   await removeProvider(rooms, "corp");
   await addProvider(rooms, { ...corp, id: "corp" });
-  assert.deepEqual(await used(), { accounts: 3, onlyWay: 2 });
+  assert.deepEqual(await used(), { accounts: 4, onlyWay: 2 });
 });
 
 test("an account has no more identities than it may have, and none that is another's", async () => {

@@ -1,5 +1,6 @@
 import sql, { type Sql } from "sql-template-tag";
 import { type Id, idToBytes } from "../../primitives/id.ts";
+import { canLosePasskey } from "../ways-in.sql.ts";
 
 export interface PasskeyRow {
   id: Uint8Array;
@@ -80,28 +81,12 @@ export const selectPasskey = (userId: Id, id: Id): Sql =>
   sql`SELECT id FROM passkeys WHERE ${isPasskey(userId, id)}`;
 
 /**
- * Only if the user could sign in without it: by a password, another passkey, or an identity at a provider that is not
- * disabled. Asked while the user's row is held, so that of two removals at once one sees what the other has left.
+ * Only if the user could sign in without it. Asked while the user's row is held, so that of two removals at once one
+ * sees what the other has left.
  */
 export function deletePasskey(userId: Id, id: Id): Sql {
-  const user = idToBytes(userId);
-  return sql`
-    DELETE FROM passkeys WHERE ${isPasskey(userId, id)} AND (
-      EXISTS (SELECT 1 FROM credentials WHERE user_id = ${user} AND kind = 'password')
-      OR EXISTS (SELECT 1 FROM passkeys o WHERE o.user_id = ${user} AND o.id <> ${idToBytes(id)})
-      OR EXISTS (
-        SELECT 1 FROM identities i JOIN providers p ON p.id = i.provider_id AND p.disabled_at IS NULL
-        WHERE i.user_id = ${user}))`;
-}
-
-/** Whether a user could sign in by a passkey, and by nothing else: no password, no provider that is not disabled. */
-export function passkeyIsOnlyWayIn(userId: Id): Sql {
-  const user = idToBytes(userId);
-  return sql`EXISTS (SELECT 1 FROM passkeys WHERE user_id = ${user})
-    AND NOT EXISTS (SELECT 1 FROM credentials WHERE user_id = ${user} AND kind = 'password')
-    AND NOT EXISTS (
-      SELECT 1 FROM identities i JOIN providers p ON p.id = i.provider_id AND p.disabled_at IS NULL
-      WHERE i.user_id = ${user})`;
+  const canLose = canLosePasskey(idToBytes(userId), idToBytes(id));
+  return sql`DELETE FROM passkeys WHERE ${isPasskey(userId, id)} AND ${canLose}`;
 }
 
 export const deletePasskeysOf = (userId: Id): Sql =>

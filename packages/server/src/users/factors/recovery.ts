@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import { auditStatement } from "../../audit/audit.ts";
 import type { Clock } from "../../primitives/clock.ts";
-import { type Id, newId } from "../../primitives/id.ts";
+import { type Id, idToBytes, newId } from "../../primitives/id.ts";
 import { addressBlock } from "../../rate-limits/address.ts";
 import type { Bucket, RateLimits } from "../../rate-limits/rate-limits.ts";
 import { rateRules } from "../../rate-limits/rules.ts";
@@ -11,8 +11,9 @@ import { type Arrival, type Arrivals, type Arrived, type FactorPolicy, mustHaveS
 import { loginKey } from "../names.ts";
 import { type User, userFromRow } from "../user.ts";
 import { selectUserByKey, type UserRow } from "../users.sql.ts";
+import { passkeyIsOnlyWayIn } from "../ways-in.sql.ts";
 import type { TooManyAttempts } from "./code-limits.ts";
-import { both, passkeyIsOnlyWayIn, selectWhether } from "./factors.sql.ts";
+import { both, selectWhether } from "./factors.sql.ts";
 import { type Proof, useProof } from "./proof.ts";
 import type { RecoveryCodes } from "./recovery-codes.ts";
 import type { Totp } from "./totp.ts";
@@ -51,7 +52,7 @@ export function createRecovery(dependencies: Dependencies) {
   async function proofOf(user: User | undefined, request: RecoveryRequest): Promise<Proof | undefined> {
     // Nobody's id takes the same look-ups as somebody's.
     const userId: Id = user?.id ?? newId(0);
-    const onlyIf = passkeyIsOnlyWayIn(userId);
+    const onlyIf = passkeyIsOnlyWayIn(idToBytes(userId));
     const isOnly = (await database.one(selectWhether(onlyIf))) !== undefined;
     const hasTotp = await totp.isOn(userId);
     const proof = await recoveryCodes.check(userId, request.code, request.ip);
