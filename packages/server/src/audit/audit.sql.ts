@@ -47,6 +47,9 @@ export function selectEvents(filter: {
     WHERE ${byId} AND ${bySession} AND ${byUser} AND ${older} ORDER BY id DESC LIMIT ${filter.rows}`;
 }
 
-export function deleteEventsOlderThan(first: Id): Sql {
-  return sql`DELETE FROM audit_events WHERE id < ${idToBytes(first)}`;
+/** The oldest first. */
+export function deleteEventsOlderThan(first: Id, rows: number): Sql {
+  return sql`
+    DELETE FROM audit_events WHERE id IN
+      (SELECT id FROM audit_events WHERE id < ${idToBytes(first)} ORDER BY id LIMIT ${rows})`;
 }

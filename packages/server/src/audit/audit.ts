@@ -1,6 +1,7 @@
 import { firstIdAt, type Id, idFromBytes, newId } from "../primitives/id.ts";
 import { limits } from "../primitives/limits.ts";
 import type { Database, Sql } from "../storage/database.ts";
+import { deleteInSlices } from "../storage/slices.ts";
 import { deleteEventsOlderThan, insertEvent, selectEvents } from "./audit.sql.ts";
 import type { Actor, AuditEvent, AuditEventType, StoredAuditEvent } from "./events.ts";
 
@@ -42,7 +43,7 @@ export function createAudit({ database }: { database: Database }) {
 
     /** @param before milliseconds since 1970 */
     async deleteBefore(before: number): Promise<void> {
-      await database.batch([deleteEventsOlderThan(firstIdAt(before))]);
+      await deleteInSlices(database, (rows) => deleteEventsOlderThan(firstIdAt(before), rows));
     },
   };
 }

@@ -1,6 +1,7 @@
 import type { Clock } from "../primitives/clock.ts";
 import { sha256 } from "../primitives/digest.ts";
 import type { Database } from "../storage/database.ts";
+import { deleteInSlices } from "../storage/slices.ts";
 import { deletePastSpent, insertSpent } from "./spent-assertions.sql.ts";
 
 export type SpentAssertions = ReturnType<typeof createSpentAssertions>;
@@ -20,7 +21,8 @@ export function createSpentAssertions({ database, clock }: { database: Database;
     },
 
     async deletePast(): Promise<void> {
-      await database.batch([deletePastSpent(clock.now())]);
+      const now = clock.now();
+      await deleteInSlices(database, (rows) => deletePastSpent(now, rows));
     },
   };
 }

@@ -4,6 +4,7 @@ import { idFromBytes } from "../primitives/id.ts";
 import { limits } from "../primitives/limits.ts";
 import { randomBytes } from "../primitives/random.ts";
 import type { Database, Sql } from "../storage/database.ts";
+import { deleteInSlices } from "../storage/slices.ts";
 import type { Compose, Letter, MailDetail, MailKind, QueuedMail } from "./mail.ts";
 import {
   claimMail,
@@ -41,7 +42,6 @@ type ClaimedMail = QueuedMail & { readonly row: MailRow };
 
 /** Done rows stay this long, so that an event of the audit log is told once. */
 const KEPT_MS = 60 * 60 * 1000;
-const ROWS_PER_DELETE = 1000;
 const FIRST_PAUSE_SECONDS = 5;
 
 /**
@@ -166,7 +166,8 @@ export function createOutbox(dependencies: Dependencies) {
 
     /** Deletes a slice of what nobody needs any more. */
     async deletePast(): Promise<void> {
-      await database.batch([deletePastMails(clock.now() - KEPT_MS, ROWS_PER_DELETE)]);
+      const before = clock.now() - KEPT_MS;
+      await deleteInSlices(database, (rows) => deletePastMails(before, rows));
     },
 
     /** Takes nothing more, and lets what is under way end, within a bound. */

@@ -56,5 +56,6 @@ export const updateContinued = (digest: Uint8Array, by: { sessionId: Id; now: nu
   UPDATE authorization_requests SET continued_by = ${idToBytes(by.sessionId)}
   WHERE digest = ${digest} AND used_at IS NULL AND expires_at > ${by.now} AND pushed = 0`;
 
-export const deleteRequestsBefore = (end: number): Sql =>
-  sql`DELETE FROM authorization_requests WHERE expires_at <= ${end}`;
+export const deleteRequestsBefore = (end: number, rows: number): Sql => sql`
+  DELETE FROM authorization_requests WHERE digest IN
+    (SELECT digest FROM authorization_requests WHERE expires_at <= ${end} ORDER BY expires_at LIMIT ${rows})`;

@@ -6,6 +6,7 @@ import { type Id, idFromBytes, idToBytes, isId, newId } from "../primitives/id.t
 import { limits } from "../primitives/limits.ts";
 import { randomBytes } from "../primitives/random.ts";
 import type { Database } from "../storage/database.ts";
+import { deleteInSlices } from "../storage/slices.ts";
 import { signJwt } from "../tokens/jwt.ts";
 import {
   claimDelivery,
@@ -147,7 +148,8 @@ export function createBackChannelLogout(dependencies: Dependencies) {
 
     async deletePast(): Promise<void> {
       const kept = limits.logoutDeliveryKeptDays * 24 * 60 * 60 * 1000;
-      await database.batch([deleteDeliveriesBefore(clock.now() - kept)]);
+      const end = clock.now() - kept;
+      await deleteInSlices(database, (rows) => deleteDeliveriesBefore(end, rows));
     },
   };
 }

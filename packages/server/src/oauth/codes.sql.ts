@@ -60,5 +60,6 @@ export const spendCode = ({ digest, now }: CodeUse, gave: { sessionId: Id; onlyI
   UPDATE authorization_codes SET used_at = ${now}, gave_session = ${idToBytes(gave.sessionId)}
   WHERE digest = ${digest} AND used_at IS NULL AND ${gave.onlyIf}`;
 
-export const deleteCodesBefore = (end: number): Sql =>
-  sql`DELETE FROM authorization_codes WHERE expires_at <= ${end}`;
+export const deleteCodesBefore = (end: number, rows: number): Sql => sql`
+  DELETE FROM authorization_codes WHERE digest IN
+    (SELECT digest FROM authorization_codes WHERE expires_at <= ${end} ORDER BY expires_at LIMIT ${rows})`;

@@ -11,6 +11,7 @@ import { whichSession } from "../sessions/sessions.sql.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import type { StartedSession } from "../sessions/starting.ts";
 import type { Database, Sql } from "../storage/database.ts";
+import { deleteInSlices } from "../storage/slices.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
 import {
   type CodeRow,
@@ -154,7 +155,8 @@ export function createCodes({ database, clock, sessions }: Dependencies) {
 
     /** A used one stays a while, so that a second use is known for one. */
     async deletePast(): Promise<void> {
-      await database.batch([deleteCodesBefore(clock.now() - limits.usedCodeSeconds * 1000)]);
+      const end = clock.now() - limits.usedCodeSeconds * 1000;
+      await deleteInSlices(database, (rows) => deleteCodesBefore(end, rows));
     },
   };
 }

@@ -10,6 +10,7 @@ import type { RateLimits } from "../rate-limits/rate-limits.ts";
 import { rateRules } from "../rate-limits/rules.ts";
 import type { Session } from "../sessions/session.ts";
 import type { Database, Sql } from "../storage/database.ts";
+import { deleteInSlices } from "../storage/slices.ts";
 import {
   type DeviceRow,
   deleteDevicesBefore,
@@ -69,7 +70,6 @@ const LETTERS = "BCDFGHJKLMNPQRSTVWXZ";
 const USER_CODE_LETTERS = 8;
 const PREFIX = "ktd_";
 const DEVICE_CODE = /^ktd_[\w-]{43}$/;
-const ROWS_PER_DELETE = 1000;
 
 /** The letters of what somebody typed: §6.1: "the server should […] ignore differences in case and punctuation". */
 export function userCodeFrom(typed: string): string | undefined {
@@ -233,10 +233,10 @@ export function createDeviceCodes({ database, clock, key, rateLimits }: Dependen
       };
     },
 
-    /** Deletes up to a thousand that nobody can use any more. */
-    async deletePast(): Promise<number> {
-      const [deleted] = await database.batch([deleteDevicesBefore(clock.now() - 60_000, ROWS_PER_DELETE)]);
-      return deleted?.changes ?? 0;
+    /** Deletes those that nobody can use any more; how many. */
+    deletePast(): Promise<number> {
+      const end = clock.now() - 60_000;
+      return deleteInSlices(database, (rows) => deleteDevicesBefore(end, rows));
     },
   };
 }

@@ -5,6 +5,7 @@ import { type Id, idFromBytes } from "../primitives/id.ts";
 import { limits } from "../primitives/limits.ts";
 import { randomBytes } from "../primitives/random.ts";
 import type { Database, Sql, Transaction } from "../storage/database.ts";
+import { deleteInSlices } from "../storage/slices.ts";
 import {
   deleteRequestsBefore,
   insertRequest,
@@ -129,7 +130,8 @@ export function createKeptRequests({ database, clock }: { database: Database; cl
     },
 
     async deletePast(): Promise<void> {
-      await database.batch([deleteRequestsBefore(clock.now())]);
+      const now = clock.now();
+      await deleteInSlices(database, (rows) => deleteRequestsBefore(now, rows));
     },
   };
 }

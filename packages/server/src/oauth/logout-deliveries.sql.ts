@@ -43,5 +43,6 @@ export function selectDeliveries(filter: {
     SELECT ${columns} FROM logout_deliveries WHERE ${ofClient} AND ${older} ORDER BY session_id DESC LIMIT ${filter.rows}`;
 }
 
-export const deleteDeliveriesBefore = (end: number): Sql =>
-  sql`DELETE FROM logout_deliveries WHERE expires_at < ${end}`;
+export const deleteDeliveriesBefore = (end: number, rows: number): Sql => sql`
+  DELETE FROM logout_deliveries WHERE session_id IN
+    (SELECT session_id FROM logout_deliveries WHERE expires_at < ${end} LIMIT ${rows})`;

@@ -73,6 +73,9 @@ export const limits = {
   pageRowsMax: 100,
   /** Turns one transaction carries. */
   turnsPerBatchMax: 256,
+  /** Rows that are over are deleted so many a transaction, in so many transactions a run. */
+  rowsPerSlice: 1000,
+  slicesPerRunMax: 1000,
   /** Turns that wait for a transaction; beyond that the answer is 503. */
   turnsWaitingMax: 10_000,
   /** How often a turn that lost a race reads again. Each loss means that someone else won, so few are needed. */

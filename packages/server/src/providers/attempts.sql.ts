@@ -79,7 +79,10 @@ export const spendPending = (
   DELETE FROM pending_identities
   WHERE binder_digest = ${binderDigest} AND created_at = ${createdAt} AND expires_at > ${now}`;
 
-export const deletePastAttempts = (now: number): Sql =>
-  sql`DELETE FROM provider_attempts WHERE expires_at <= ${now}`;
-export const deletePastPending = (now: number): Sql =>
-  sql`DELETE FROM pending_identities WHERE expires_at <= ${now}`;
+export const deletePastAttempts = (now: number, rows: number): Sql => sql`
+  DELETE FROM provider_attempts WHERE state_digest IN
+    (SELECT state_digest FROM provider_attempts WHERE expires_at <= ${now} ORDER BY expires_at LIMIT ${rows})`;
+
+export const deletePastPending = (now: number, rows: number): Sql => sql`
+  DELETE FROM pending_identities WHERE binder_digest IN
+    (SELECT binder_digest FROM pending_identities WHERE expires_at <= ${now} ORDER BY expires_at LIMIT ${rows})`;

@@ -5,6 +5,7 @@ import { type Id, idFromBytes } from "../primitives/id.ts";
 import { limits } from "../primitives/limits.ts";
 import { randomBytes } from "../primitives/random.ts";
 import type { Database } from "../storage/database.ts";
+import { deleteInSlices } from "../storage/slices.ts";
 import {
   type AttemptRow,
   deletePastAttempts,
@@ -150,7 +151,8 @@ export function createAttempts({ database, clock, secrets }: Dependencies) {
 
     async deletePast(): Promise<void> {
       const now = clock.now();
-      await database.batch([deletePastAttempts(now), deletePastPending(now)]);
+      await deleteInSlices(database, (rows) => deletePastAttempts(now, rows));
+      await deleteInSlices(database, (rows) => deletePastPending(now, rows));
     },
   };
 }

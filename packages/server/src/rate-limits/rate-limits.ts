@@ -2,6 +2,7 @@ import type { KeyObject } from "node:crypto";
 import type { Clock } from "../primitives/clock.ts";
 import { hmacSha256 } from "../primitives/digest.ts";
 import type { Database } from "../storage/database.ts";
+import { deleteInSlices } from "../storage/slices.ts";
 import {
   type BucketRow,
   deleteFullRows,
@@ -42,7 +43,6 @@ class NotTaken extends Error {
 }
 
 const ID_BYTES = 16;
-const ROWS_PER_DELETE = 1000;
 
 /**
  * Limits by the generic cell rate algorithm (ITU-T I.371): a bucket is one number, the time at which it is full
@@ -151,10 +151,10 @@ export function createRateLimits({ database, clock, key }: Dependencies) {
       return row !== undefined && row.full_at > clock.now();
     },
 
-    /** Deletes up to a thousand rows that say nothing any more; how many. Call again while it is a thousand. */
-    async deleteFull(): Promise<number> {
-      const [result] = await database.batch([deleteFullRows(clock.now(), ROWS_PER_DELETE)]);
-      return result?.changes ?? 0;
+    /** Deletes the rows that say nothing any more; how many. */
+    deleteFull(): Promise<number> {
+      const now = clock.now();
+      return deleteInSlices(database, (rows) => deleteFullRows(now, rows));
     },
   };
 }

@@ -111,6 +111,8 @@ export function selectAfter(seq: number, nowSeconds: number, rows: number): Sql 
     WHERE seq > ${seq} AND until_seconds > ${nowSeconds} ORDER BY seq LIMIT ${rows}`;
 }
 
-export function deletePast(nowSeconds: number): Sql {
-  return sql`DELETE FROM revocations WHERE until_seconds <= ${nowSeconds}`;
+export function deletePast(nowSeconds: number, rows: number): Sql {
+  return sql`
+    DELETE FROM revocations WHERE seq IN
+      (SELECT seq FROM revocations WHERE until_seconds <= ${nowSeconds} ORDER BY seq LIMIT ${rows})`;
 }

@@ -2,6 +2,7 @@ import { type Clock, toSeconds } from "../primitives/clock.ts";
 import { type Id, idFromBytes } from "../primitives/id.ts";
 import { limits } from "../primitives/limits.ts";
 import type { Database, Listener, Sql } from "../storage/database.ts";
+import { deleteInSlices } from "../storage/slices.ts";
 import {
   appendEnded,
   appendRemints,
@@ -224,7 +225,8 @@ export function createRevocations({ database, clock, log }: Dependencies) {
       await wake();
     },
     async deletePast(): Promise<void> {
-      await database.batch([deletePast(toSeconds(clock.now()))]);
+      const now = toSeconds(clock.now());
+      await deleteInSlices(database, (rows) => deletePast(now, rows));
     },
   };
 }

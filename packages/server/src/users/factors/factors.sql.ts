@@ -108,8 +108,9 @@ export function insertSpentChallenge(spent: { digest: Uint8Array; expiresAt: num
     ON CONFLICT DO NOTHING`;
 }
 
-export const deleteSpentChallenges = (before: number): Sql =>
-  sql`DELETE FROM spent_challenges WHERE expires_at < ${before}`;
+export const deleteSpentChallenges = (before: number, rows: number): Sql => sql`
+  DELETE FROM spent_challenges WHERE digest IN
+    (SELECT digest FROM spent_challenges WHERE expires_at < ${before} ORDER BY expires_at LIMIT ${rows})`;
 
 export const selectTotp = (userId: Id): Sql =>
   sql`SELECT sealed, begun_by, created_at, confirmed_at, last_step FROM totp_secrets WHERE user_id = ${idToBytes(userId)}`;

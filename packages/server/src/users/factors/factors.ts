@@ -6,6 +6,7 @@ import type { RateLimits } from "../../rate-limits/rate-limits.ts";
 import { MFA } from "../../sessions/acr.ts";
 import type { Sessions } from "../../sessions/sessions.ts";
 import type { Database } from "../../storage/database.ts";
+import { deleteInSlices } from "../../storage/slices.ts";
 import { type Arrival, createArrivals, type FactorPolicy, type SignedInArrival } from "../arrivals.ts";
 import type { Passwords } from "../password-hashing.ts";
 import type { User } from "../user.ts";
@@ -82,7 +83,9 @@ export function createFactors(given: Dependencies) {
     async deletePast(): Promise<void> {
       let rounds = 0;
       while ((await totp.sealAnew()) === limits.sealsPerRunMax && ++rounds < limits.sealsPerRunMax) {}
-      await database.batch([deleteTicketsBefore(clock.now()), deleteSpentChallenges(clock.now())]);
+      const now = clock.now();
+      await deleteInSlices(database, (rows) => deleteTicketsBefore(now, rows));
+      await deleteInSlices(database, (rows) => deleteSpentChallenges(now, rows));
     },
   };
 }

@@ -59,5 +59,6 @@ export const giveTryBack = (digest: Uint8Array): Sql =>
 export const deleteTicket = (digest: Uint8Array, onlyIf: Sql): Sql =>
   sql`DELETE FROM sign_in_tickets WHERE digest = ${digest} AND ${onlyIf}`;
 
-export const deleteTicketsBefore = (end: number): Sql =>
-  sql`DELETE FROM sign_in_tickets WHERE expires_at < ${end}`;
+export const deleteTicketsBefore = (end: number, rows: number): Sql => sql`
+  DELETE FROM sign_in_tickets WHERE digest IN
+    (SELECT digest FROM sign_in_tickets WHERE expires_at < ${end} ORDER BY expires_at LIMIT ${rows})`;

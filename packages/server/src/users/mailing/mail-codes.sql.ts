@@ -121,5 +121,6 @@ export const releaseAddress = (
   UPDATE users SET email = NULL, email_key = NULL, updated_at = ${at}
   WHERE id = ${id} AND email_key = ${emailKey} AND email_verified_at IS NULL`;
 
-export const deleteMailCodesBefore = (end: number): Sql =>
-  sql`DELETE FROM mail_codes WHERE expires_at < ${end}`;
+export const deleteMailCodesBefore = (end: number, rows: number): Sql => sql`
+  DELETE FROM mail_codes WHERE mail_id IN
+    (SELECT mail_id FROM mail_codes WHERE expires_at < ${end} LIMIT ${rows})`;

@@ -8,6 +8,7 @@ import { type Id, idFromBytes, newId } from "../../primitives/id.ts";
 import { limits } from "../../primitives/limits.ts";
 import { randomBytes, randomSecret } from "../../primitives/random.ts";
 import type { Database, Sql } from "../../storage/database.ts";
+import { deleteInSlices } from "../../storage/slices.ts";
 import {
   deleteMailCode,
   deleteMailCodesBefore,
@@ -141,7 +142,8 @@ export function createMailCodes({ database, clock, key }: Dependencies) {
     askerOfUser: (userId: Id): Buffer => sha256(`user ${userId}`),
 
     async deletePast(): Promise<void> {
-      await database.batch([deleteMailCodesBefore(clock.now())]);
+      const now = clock.now();
+      await deleteInSlices(database, (rows) => deleteMailCodesBefore(now, rows));
     },
   };
 }
