@@ -29,6 +29,14 @@ export async function openPort(hostname: "127.0.0.1" | "localhost" = "127.0.0.1"
     answerWith(next: RequestListener): void {
       listener = next;
     },
+    /** Answers 503 from now on, until what it returns is called. */
+    away(): () => void {
+      const before = listener;
+      listener = (_request, response) => void response.writeHead(503).end();
+      return () => {
+        listener = before;
+      };
+    },
     async close(): Promise<void> {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
@@ -41,6 +49,7 @@ export type Port = Awaited<ReturnType<typeof openPort>>;
 /** oidc-provider, with people who sign in and agree as soon as they come. */
 export async function startForeignProvider(port: Port, redirectUri: string) {
   const people = new Map<string, ForeignPerson>();
+  const grants: string[] = [];
   let next = "nobody";
   const { privateKey } = await generateKeyPair("RS256", { extractable: true });
   const jwk = { ...(await exportJWK(privateKey)), use: "sig", kid: "foreign-1", alg: "RS256" };
@@ -50,7 +59,7 @@ export async function startForeignProvider(port: Port, redirectUri: string) {
         client_id: CLIENT.id,
         client_secret: CLIENT.secret,
         redirect_uris: [redirectUri],
-        grant_types: ["authorization_code"],
+        grant_types: ["authorization_code", "refresh_token"],
         response_types: ["code"],
       },
     ],
@@ -64,12 +73,18 @@ export async function startForeignProvider(port: Port, redirectUri: string) {
     features: { devInteractions: { enabled: false } },
     interactions: { url: (_context, { uid }) => `/interaction/${uid}` },
     pkce: { required: () => true },
+    // One that is used twice ends all that was granted with it.
+    rotateRefreshToken: () => true,
     findAccount: async (_context, sub) => ({
       accountId: sub,
       claims: async () => ({ ...people.get(sub), sub }),
     }),
   });
   const callback = provider.callback();
+  let renewals = 0;
+  provider.on("grant.success", ({ oidc }) => {
+    if (oidc.params?.grant_type === "refresh_token") renewals++;
+  });
 
   async function interact(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { prompt, session, params, grantId } = await provider.interactionDetails(request, response);
@@ -81,7 +96,9 @@ export async function startForeignProvider(port: Port, redirectUri: string) {
       known ??
       new provider.Grant({ accountId: session?.accountId ?? next, clientId: String(params.client_id) });
     grant.addOIDCScope(String(params.scope));
-    return provider.interactionFinished(request, response, { consent: { grantId: await grant.save() } });
+    const saved = await grant.save();
+    grants.push(saved);
+    return provider.interactionFinished(request, response, { consent: { grantId: saved } });
   }
 
   port.answerWith((request, response) => {
@@ -95,6 +112,12 @@ export async function startForeignProvider(port: Port, redirectUri: string) {
     isNow(person: ForeignPerson): void {
       people.set(person.sub, person);
       next = person.sub;
+    },
+    /** How often tokens were renewed there. */
+    renewals: () => renewals,
+    /** Takes back whatever was granted to anybody. */
+    async forgetsGrants(): Promise<void> {
+      for (const grant of grants.splice(0)) await (await provider.Grant.find(grant))?.destroy();
     },
     /** Goes the whole way there, in a browser of its own; where it leads back to. */
     async visit(url: string): Promise<URL> {

@@ -5,6 +5,7 @@ import type { Log } from "./observability/log.ts";
 import { createAttempts } from "./providers/attempts.ts";
 import { createFlow } from "./providers/flow.ts";
 import { createForeign } from "./providers/foreign.ts";
+import { createKeptTokens } from "./providers/kept-tokens.ts";
 import { createProviders } from "./providers/providers.ts";
 import type { RateLimits } from "./rate-limits/rate-limits.ts";
 import type { Database } from "./storage/database.ts";
@@ -30,6 +31,7 @@ export function openProviders(ground: Ground) {
   const identities = createIdentities({ database, clock, mail });
   const providerAttempts = createAttempts({ database, clock, secrets });
   const foreign = createForeign({ clock, outgoing: createOutgoing({ settings }) });
+  const keptTokens = createKeptTokens({ database, clock, log, secrets, providers, foreign });
   const providerFlow = createFlow({
     database,
     clock,
@@ -41,6 +43,7 @@ export function openProviders(ground: Ground) {
     identities,
     arrivals,
     rateLimits,
+    keptTokens,
   });
-  return { providers, identities, providerAttempts, providerFlow };
+  return { providers, identities, providerAttempts, providerFlow, keptTokens };
 }

@@ -174,6 +174,7 @@ function openDoors(rooms: Rooms, hooks: Hooks, onOutdated: AppOptions["onOutdate
       { name: "signing-keys", everySeconds: 5, run: () => signingKeys.tick() },
       { name: "providers", everySeconds: 5, run: () => rooms.providers.refresh() },
       { name: "provider-attempts", everySeconds: 600, run: () => rooms.providerAttempts.deletePast() },
+      { name: "provider-tokens", everySeconds: 60, run: () => rooms.keptTokens.sealAnew() },
       { name: "logout-deliveries", everySeconds: 1, run: () => rooms.backChannelLogout.run() },
       { name: "logout-deliveries-past", everySeconds: 600, run: () => rooms.backChannelLogout.deletePast() },
       ...rooms.mail.jobs,

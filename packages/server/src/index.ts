@@ -12,6 +12,7 @@ import type { SettingsInput } from "./config-schema.ts";
 import { fetchHandler } from "./fetch-handler.ts";
 import type { Hooks } from "./hooks.ts";
 import type { SigningKeys } from "./keys/signing-keys.ts";
+import type { KeptTokens } from "./providers/kept-tokens.ts";
 import type { Grants } from "./roles/grants.ts";
 import type { Roles } from "./roles/roles.ts";
 import type { ConnectionInfo } from "./routes.ts";
@@ -28,6 +29,7 @@ export { type ResolvedSettings, WrongSetting } from "./config.ts";
 export type { SettingsInput } from "./config-schema.ts";
 export type { Hooks } from "./hooks.ts";
 export type { KeyRecord, RotateOutcome } from "./keys/signing-key.ts";
+export type { ProviderTokens, ProviderTokensFound } from "./providers/kept-tokens.ts";
 export type { Role } from "./roles/roles.ts";
 export type { ConnectionInfo } from "./routes.ts";
 export type { Session } from "./sessions/session.ts";
@@ -62,6 +64,11 @@ export interface Keyturn {
   readonly sessions: Sessions;
   /** Applications that ask for tokens, and APIs that accept them. */
   readonly clients: Pick<Clients, "add" | "find" | "list" | "update" | "remove" | "newSecret">;
+  /**
+   * Tokens of a user at a provider, where the operator keeps them (`keyturn provider set ID --keep-tokens`): to call the
+   * provider's APIs for the user. Renewed when they are about to end.
+   */
+  readonly providerTokens: Pick<KeptTokens, "find">;
   readonly keys: Pick<SigningKeys, "list" | "rotate">;
   /** Lets what is under way end, then closes the database. */
   close(): Promise<void>;
@@ -88,6 +95,7 @@ export async function createKeyturn(
     roles: { ...app.roles, grant: app.grants.grant, revoke: app.grants.revoke },
     sessions: app.sessions,
     clients: app.clients,
+    providerTokens: { find: app.keptTokens.find },
     keys: app.signingKeys,
     close: app.close,
   };

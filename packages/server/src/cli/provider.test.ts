@@ -29,6 +29,7 @@ test("a provider is added with its secret from the standard input, and says whic
     hasSecret: true,
     scopes: ["openid", "profile", "email"],
     trustsEmail: true,
+    keepsTokens: false,
     redirectUri: "http://127.0.0.1:1/sign-in/with/google/callback",
     createdAt: provider.createdAt,
     disabledAt: null,
@@ -52,6 +53,24 @@ test("no command shows a client secret, and none is stored in the clear", async 
   const argument = await place.run(["provider", "add", "x", "--client-id", "1", `--client-secret=${SECRET}`]);
   assert.equal(argument.exitCode, 2);
   assert.doesNotMatch(argument.stderr, /GOCSPX/);
+});
+
+test("its tokens are kept when that is asked for, and show says for how many people", async () => {
+  const set = (...flags: string[]) => place.run(["provider", "set", "google", "--json", ...flags]);
+  assert.deepEqual((await set("--keep-tokens")).json(), {
+    outcome: "changed",
+    id: "google",
+    keepsTokens: true,
+  });
+  assert.equal((await set("--keep-tokens")).json().outcome, "unchanged");
+  const shown = (await place.run(["provider", "show", "google", "--json"])).json();
+  const { keepsTokens, tokensKept } = shown.provider as Record<string, unknown>;
+  assert.deepEqual([keepsTokens, tokensKept], [true, 0]);
+  assert.equal((await set("--no-keep-tokens")).json().keepsTokens, false);
+  assert.equal((await set()).exitCode, 2);
+  const unknown = await place.run(["provider", "set", "nobody", "--keep-tokens"]);
+  assert.equal(unknown.exitCode, 1);
+  assert.match(unknown.stderr, /There is no provider nobody/);
 });
 
 test("a provider is disabled, enabled and removed; each says so, and so does the one that changes nothing", async () => {

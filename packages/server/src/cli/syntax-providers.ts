@@ -18,6 +18,7 @@ export function addProviderSyntax(program: Command, run: Run): void {
     .option("--scope <scopes>", "the scopes that are asked for, separated by spaces")
     .option("--trust-email", "what it calls a verified address counts as verified here")
     .option("--no-trust-email", "it does not")
+    .option("--keep-tokens", "keep its tokens, sealed, for the application that Keyturn is embedded in")
     .option("--team-id <id>", "Apple: your team")
     .option("--key-id <id>", "Apple: the key's id")
     .option("--authorization-endpoint <url>", "of a provider without discovery that runs elsewhere")
@@ -28,6 +29,19 @@ export function addProviderSyntax(program: Command, run: Run): void {
       run(command, async (context) => (await load()).add(context, preset, options)),
     );
   example(add, "keyturn provider add google --client-id 123.apps.example --client-secret-stdin < secret.txt");
+
+  const set = provider
+    .command("set <id>")
+    .description("change what is kept of a provider")
+    .option(
+      "--keep-tokens",
+      "keep its tokens from the next sign-in on, sealed, for the embedding application",
+    )
+    .option("--no-keep-tokens", "keep none, and delete those that are kept")
+    .action((id: string, options, command: Command) =>
+      run(command, async (context) => (await load()).set(context, id, options)),
+    );
+  example(set, "keyturn provider set google --keep-tokens");
 
   const list = provider
     .command("list")

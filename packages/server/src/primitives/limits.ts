@@ -108,6 +108,8 @@ export const limits = {
   subjectCharactersMax: 255,
   /** A parameter of a provider's answer: codes of some are JWTs. */
   providerParameterCharactersMax: 4096,
+  /** Of all tokens of one answer together, as JSON: where they are kept. */
+  providerTokensCharactersMax: 32_768,
   clientIdCharactersMax: 500,
   /** A client secret, or a private key in PEM. */
   clientSecretBytesMax: 8192,

@@ -19,6 +19,8 @@ export interface NewProvider {
   readonly endpoints?: Partial<Endpoints> | undefined;
   readonly scopes?: string | undefined;
   readonly trustsEmail?: boolean | undefined;
+  /** Default: no. */
+  readonly keepsTokens?: boolean | undefined;
 }
 
 export interface WrongProvider {

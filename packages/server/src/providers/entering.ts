@@ -8,6 +8,7 @@ import { isHeldBy } from "../users/identities.sql.ts";
 import type { Identities, NewIdentity } from "../users/identities.ts";
 import type { User } from "../users/user.ts";
 import type { Attempts } from "./attempts.ts";
+import type { KeptTokens } from "./kept-tokens.ts";
 import type { ForeignPerson } from "./profile.ts";
 import type { Provider } from "./provider.ts";
 
@@ -45,18 +46,22 @@ interface Dependencies {
   readonly identities: Identities;
   readonly arrivals: Arrivals;
   readonly rateLimits: Pick<RateLimits, "consume">;
+  readonly keptTokens: Pick<KeptTokens, "statementsFor">;
 }
 
 /** RFC 8176 has no word for "somebody else has seen the proof"; Entra ID says so too. */
 const AMR = ["fed"];
 
 /** From a person whom a provider has vouched for to a session here. */
-export function createEntering({ settings, attempts, identities, arrivals, rateLimits }: Dependencies) {
-  async function enter(user: User, entering: Entering): Promise<Ended> {
+export function createEntering(dependencies: Dependencies) {
+  const { settings, attempts, identities, arrivals, rateLimits, keptTokens } = dependencies;
+
+  async function enter(provider: Provider, user: User, entering: Entering): Promise<Ended> {
     const { person, arrival, holder, returnTo } = entering;
     const how = { ...arrival, amr: AMR, ...(holder && { replaces: holder.session }) };
     const onlyIf = isHeldBy(person, user.id);
-    const arrived = await arrivals.arrive(user, how, { onlyIf });
+    const also = await keptTokens.statementsFor(provider, person, user.id);
+    const arrived = await arrivals.arrive(user, how, { onlyIf, also });
     return arrived === undefined
       ? { outcome: "account_disabled" }
       : { outcome: "arrived", arrived, returnTo };
@@ -86,10 +91,10 @@ export function createEntering({ settings, attempts, identities, arrivals, rateL
     const result = await identities.signUp(newcomer, { actor: "user", ip: arrival.ip });
     switch (result.outcome) {
       case "signed_up":
-        return enter(result.user, entering);
+        return enter(provider, result.user, entering);
       case "known": {
         const user = await identities.find(person);
-        return user === undefined ? { outcome: "account_disabled" } : enter(user, entering);
+        return user === undefined ? { outcome: "account_disabled" } : enter(provider, user, entering);
       }
       case "email_taken":
         return "email_taken";
@@ -105,7 +110,7 @@ export function createEntering({ settings, attempts, identities, arrivals, rateL
   ): Promise<Ended | ConnectFirst | { readonly outcome: "not_proven"; readonly provider: Provider }> {
     const { person, returnTo } = entering;
     const user = await identities.find(person);
-    if (user !== undefined) return enter(user, entering);
+    if (user !== undefined) return enter(provider, user, entering);
     // By an address that is not proven nobody is asked for: else it would tell whose addresses are known here.
     const email = provider.trustsEmail ? person.email : undefined;
     const holder = email === undefined ? undefined : await identities.holderOfEmail(email);

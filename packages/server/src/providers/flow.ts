@@ -21,6 +21,7 @@ import {
   labelOf,
 } from "./entering.ts";
 import type { Foreign } from "./foreign.ts";
+import type { KeptTokens } from "./kept-tokens.ts";
 import type { ForeignPerson } from "./profile.ts";
 import { callbackPath, type Provider } from "./provider.ts";
 import type { OpenedProvider, Providers } from "./providers.ts";
@@ -73,12 +74,14 @@ interface Dependencies {
   readonly identities: Identities;
   readonly arrivals: Arrivals;
   readonly rateLimits: Pick<RateLimits, "consume">;
+  readonly keptTokens: Pick<KeptTokens, "statementsFor">;
 }
 
 /** From the button to the session: signing in with a provider, and connecting one to an account. */
 export function createFlow(dependencies: Dependencies) {
   const { database, clock, log, settings, providers, attempts, foreign, identities, rateLimits } =
     dependencies;
+  const { keptTokens } = dependencies;
   const { signIn, signUp } = createEntering(dependencies);
   const redirectUri = (id: string) => settings.issuer + callbackPath(id);
 
@@ -105,7 +108,8 @@ export function createFlow(dependencies: Dependencies) {
   async function link(provider: Provider, linking: Linking): Promise<LinkEnded | { outcome: "signed_out" }> {
     const { userId, person, returnTo, ip } = linking;
     const by = { actor: "user", ip } as const;
-    const outcome = await identities.link(userId, identityOf(provider, person), by);
+    const also = await keptTokens.statementsFor(provider, person, userId);
+    const outcome = await identities.link(userId, identityOf(provider, person), { ...by, also });
     return outcome === "unknown_user" ? { outcome: "signed_out" } : { outcome, provider, returnTo };
   }
 

@@ -7,7 +7,7 @@ import { limits } from "../primitives/limits.ts";
 import { signJwt } from "../tokens/jwt.ts";
 import type { Attempt } from "./attempts.ts";
 import { type OAuthPreset, type Preset, presetOf } from "./presets.ts";
-import { type ForeignPerson, personFrom, verifiedEmailFrom } from "./profile.ts";
+import { type ForeignPerson, type ForeignTokens, personFrom, verifiedEmailFrom } from "./profile.ts";
 import type { OpenedProvider } from "./providers.ts";
 
 /** Why a provider could not be asked, or its answer not be taken. For the log and the audit: a code, no more. */
@@ -96,9 +96,12 @@ export function createForeign({ clock, outgoing }: Dependencies) {
       const preset = presetOf(provider.preset);
       try {
         const { library, configuration } = await configurationOf(provider);
+        const offline = provider.keepsTokens ? preset.offline : undefined;
+        const scopes = [...new Set(`${provider.scopes} ${offline?.scope ?? ""}`.trim().split(" "))];
         const url = library.buildAuthorizationUrl(configuration, {
+          ...offline?.parameters,
           redirect_uri: going.redirectUri,
-          scope: provider.scopes,
+          scope: scopes.join(" "),
           state: going.state,
           ...(preset.pkce !== false && {
             code_challenge: await library.calculatePKCECodeChallenge(going.verifier),
@@ -140,11 +143,47 @@ export function createForeign({ clock, outgoing }: Dependencies) {
         const person = isOidc
           ? await personOf({ library, configuration, token, claims: tokens.claims() })
           : await profileOf({ library, configuration, token, provider, preset });
-        return person === undefined ? failed("no_subject") : { outcome: "proven", person };
+        if (person === undefined) return failed("no_subject");
+        const kept = provider.keepsTokens && { tokens: tokensFrom(tokens, clock.now()) };
+        return { outcome: "proven", person: { ...person, ...kept } };
       } catch (error) {
         return failureOf(error);
       }
     },
+
+    /**
+     * New tokens for a refresh token, RFC 6749 §6.
+     * @param renewed.subject of whom they must be, where the provider says so (OpenID Connect Core §12.2)
+     */
+    async renew(
+      provider: OpenedProvider,
+      renewed: { refreshToken: string; subject: string },
+    ): Promise<{ readonly outcome: "renewed"; readonly tokens: ForeignTokens } | ForeignFailed> {
+      try {
+        const { library, configuration } = await configurationOf(provider);
+        const tokens = await library.refreshTokenGrant(configuration, renewed.refreshToken);
+        const { sub = renewed.subject } = tokens.claims() ?? {};
+        if (sub !== renewed.subject) return failed("wrong_subject");
+        return { outcome: "renewed", tokens: tokensFrom(tokens, clock.now()) };
+      } catch (error) {
+        return failureOf(error);
+      }
+    },
+  };
+}
+
+function tokensFrom(
+  tokens: openid.TokenEndpointResponse & openid.TokenEndpointResponseHelpers,
+  now: number,
+): ForeignTokens {
+  const seconds = tokens.expiresIn();
+  return {
+    accessToken: tokens.access_token,
+    tokenType: tokens.token_type,
+    refreshToken: tokens.refresh_token,
+    idToken: tokens.id_token,
+    scope: tokens.scope,
+    expiresAt: seconds === undefined ? undefined : now + seconds * 1000,
   };
 }
 

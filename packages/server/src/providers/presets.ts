@@ -22,6 +22,8 @@ interface PresetBase {
   /** Default: both are sent and demanded. False only where the provider fails because of it; the reason stands beside. */
   readonly pkce?: false;
   readonly nonce?: false;
+  /** What asks for a refresh token, where one does not come by itself: sent while its tokens are kept, never else. */
+  readonly offline?: { readonly scope?: string; readonly parameters?: Readonly<Record<string, string>> };
 }
 
 export interface OidcPreset extends PresetBase {
@@ -58,7 +60,14 @@ export type Preset = OidcPreset | OAuthPreset;
 const OIDC = { protocol: "oidc", scopes: "openid profile email" } as const;
 
 export const presets = {
-  google: { ...OIDC, label: "Google", issuer: "https://accounts.google.com", trustsEmail: true },
+  google: {
+    ...OIDC,
+    label: "Google",
+    issuer: "https://accounts.google.com",
+    trustsEmail: true,
+    // It gives one only to whom it asks: "Refreshing an access token (offline access)".
+    offline: { parameters: { access_type: "offline", prompt: "consent" } },
+  },
   facebook: {
     protocol: "oauth2",
     label: "Facebook",
@@ -96,6 +105,7 @@ export const presets = {
     issuer: "https://login.microsoftonline.com/common/v2.0",
     // The administrator of any tenant can write any address.
     trustsEmail: false,
+    offline: { scope: "offline_access" },
   },
   apple: {
     ...OIDC,
@@ -161,8 +171,16 @@ export const presets = {
     },
     claims: { subject: "data.id", username: "data.username", name: "data.name" },
     trustsEmail: false,
+    offline: { scope: "offline.access" },
   },
-  oidc: { ...OIDC, label: "Single sign-on", issuer: undefined, trustsEmail: false },
+  oidc: {
+    ...OIDC,
+    label: "Single sign-on",
+    issuer: undefined,
+    trustsEmail: false,
+    // OpenID Connect Core §11: "The prompt parameter MUST contain consent".
+    offline: { scope: "offline_access", parameters: { prompt: "consent" } },
+  },
 } as const satisfies Record<string, Preset>;
 
 export type PresetName = keyof typeof presets;

@@ -12,6 +12,20 @@ export interface ForeignPerson {
   readonly name: string | undefined;
   /** Only where the provider says that it is verified. */
   readonly email: string | undefined;
+  /** Only where they are to be kept. */
+  readonly tokens?: ForeignTokens | undefined;
+}
+
+/** What a provider has handed out, RFC 6749 §5.1. */
+export interface ForeignTokens {
+  readonly accessToken: string;
+  readonly tokenType: string;
+  readonly refreshToken?: string | undefined;
+  readonly idToken?: string | undefined;
+  /** What it is good for, where the provider says that it is not what was asked for. */
+  readonly scope?: string | undefined;
+  /** Milliseconds since 1970; undefined where the provider does not say. */
+  readonly expiresAt?: number | undefined;
 }
 
 const standardClaims = {

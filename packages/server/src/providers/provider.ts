@@ -15,6 +15,8 @@ export interface Provider {
   readonly scopes: string;
   /** Whether an address that the provider calls verified counts as verified here. */
   readonly trustsEmail: boolean;
+  /** Whether the provider's tokens are kept, sealed, for the application that Keyturn is embedded in. */
+  readonly keepsTokens: boolean;
   readonly hasSecret: boolean;
   readonly createdAt: number;
   readonly updatedAt: number;
@@ -38,6 +40,7 @@ export function providerFromRow(row: ProviderRow): Provider {
     clientId: row.client_id,
     scopes: row.scopes,
     trustsEmail: row.trusts_email === 1,
+    keepsTokens: row.keeps_tokens === 1,
     hasSecret: row.sealed_secret !== null,
     createdAt: row.created_at,
     updatedAt: row.updated_at,

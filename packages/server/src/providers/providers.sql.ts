@@ -14,21 +14,22 @@ export interface ProviderRow {
   signing: string;
   scopes: string;
   trusts_email: number;
+  keeps_tokens: number;
   created_at: number;
   updated_at: number;
   disabled_at: number | null;
 }
 
 const columns = sql`id, preset, label, issuer, endpoints, client_id, sealed_secret, signing, scopes, trusts_email,
-  created_at, updated_at, disabled_at`;
+  keeps_tokens, created_at, updated_at, disabled_at`;
 
 /** Who wins of two with one id: the first. There are never more than `max`. */
 export function insertProvider(row: ProviderRow, max: number): Sql {
   return sql`
     INSERT INTO providers (${columns})
     SELECT ${row.id}, ${row.preset}, ${row.label}, ${row.issuer}, ${row.endpoints}, ${row.client_id},
-      ${row.sealed_secret}, ${row.signing}, ${row.scopes}, ${row.trusts_email}, ${row.created_at},
-      ${row.updated_at}, CAST(NULL AS BIGINT)
+      ${row.sealed_secret}, ${row.signing}, ${row.scopes}, ${row.trusts_email}, ${row.keeps_tokens},
+      ${row.created_at}, ${row.updated_at}, CAST(NULL AS BIGINT)
     WHERE (SELECT count(*) FROM providers) < ${max}
     ON CONFLICT (id) DO NOTHING`;
 }
@@ -45,6 +46,10 @@ export function updateDisabled(change: { id: string; at: number; disabled: boole
     ? sql`UPDATE providers SET disabled_at = ${at}, updated_at = ${at} WHERE id = ${id} AND disabled_at IS NULL`
     : sql`UPDATE providers SET disabled_at = NULL, updated_at = ${at} WHERE id = ${id} AND disabled_at IS NOT NULL`;
 }
+
+export const updateKeepsTokens = (change: { id: string; at: number; keeps: boolean }): Sql => sql`
+  UPDATE providers SET keeps_tokens = ${change.keeps ? 1 : 0}, updated_at = ${change.at}
+  WHERE id = ${change.id} AND keeps_tokens <> ${change.keeps ? 1 : 0}`;
 
 export const deleteProvider = (id: string): Sql => sql`DELETE FROM providers WHERE id = ${id}`;
 

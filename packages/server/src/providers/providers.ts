@@ -7,6 +7,7 @@ import { limits } from "../primitives/limits.ts";
 import type { Database, Sql } from "../storage/database.ts";
 import type { By } from "../users/user.ts";
 import { checkNewProvider, isProviderId, type NewProvider, type WrongProvider } from "./adding.ts";
+import { deleteTokensOf } from "./kept-tokens.sql.ts";
 import { type Provider, providerFromRow, type Signing } from "./provider.ts";
 import {
   countIdentities,
@@ -16,6 +17,7 @@ import {
   selectProvider,
   selectProviders,
   updateDisabled,
+  updateKeepsTokens,
 } from "./providers.sql.ts";
 
 export type ProviderAdded =
@@ -60,13 +62,17 @@ export function createProviders({ database, clock, secrets }: Dependencies) {
     isProviderId(id) ? database.one<ProviderRow>(selectProvider(id)) : undefined;
 
   /** The act, and its event if it has changed anything; whether it has. */
-  async function act(statement: Sql, told: { type: AuditEventType; id: string; by: By }): Promise<boolean> {
-    const { type, id, by } = told;
+  async function act(
+    statement: Sql,
+    told: { type: AuditEventType; id: string; by: By; also?: Sql },
+  ): Promise<boolean> {
+    const { type, id, by, also } = told;
     const at = clock.now();
     const event = { type, actor: by.actor, ip: by.ip, detail: { provider: id } };
     const isDone = await database.transaction(async (tx) => {
       if ((await tx.run(statement)) !== 1) return false;
       await tx.run(insertEvent({ id: newId(at), at, event }));
+      if (also !== undefined) await tx.run(also);
       return true;
     });
     await refresh();
@@ -102,6 +108,7 @@ export function createProviders({ database, clock, secrets }: Dependencies) {
         signing: JSON.stringify(checked.signing ?? {}),
         scopes: checked.scopes,
         trusts_email: checked.trustsEmail ? 1 : 0,
+        keeps_tokens: input.keepsTokens === true ? 1 : 0,
         created_at: at,
         updated_at: at,
         disabled_at: null,
@@ -140,10 +147,18 @@ export function createProviders({ database, clock, secrets }: Dependencies) {
     disable: (id: string, by: By): Promise<boolean> => setDisabled(id, true, by),
     enable: (id: string, by: By): Promise<boolean> => setDisabled(id, false, by),
 
-    /** Deletes it. Who is who there is kept for a provider with the same issuer. False when there is none. */
+    /** What is kept goes with the wish to keep it. False: it was so already, or there is none. */
+    async keepTokens(id: string, keeps: boolean, by: By): Promise<boolean> {
+      if (!isProviderId(id)) return false;
+      const type = keeps ? "provider.keeps_tokens" : "provider.keeps_no_tokens";
+      const statement = updateKeepsTokens({ id, at: clock.now(), keeps });
+      return act(statement, { type, id, by, ...(!keeps && { also: deleteTokensOf(id) }) });
+    },
+
+    /** Deletes it, and what is kept of its tokens. Who is who there is kept for a provider with the same issuer. False when there is none. */
     async remove(id: string, by: By): Promise<boolean> {
       if (!isProviderId(id)) return false;
-      return act(deleteProvider(id), { type: "provider.removed", id, by });
+      return act(deleteProvider(id), { type: "provider.removed", id, by, also: deleteTokensOf(id) });
     },
   };
 }

@@ -3,7 +3,7 @@ import type { Clock } from "../primitives/clock.ts";
 import { type Id, idFromBytes, idToBytes, isId, newId } from "../primitives/id.ts";
 import { limits } from "../primitives/limits.ts";
 import { randomBytes } from "../primitives/random.ts";
-import type { Database } from "../storage/database.ts";
+import type { Database, Sql } from "../storage/database.ts";
 import { isUniqueViolation } from "../storage/statement-failed.ts";
 import {
   canLose,
@@ -168,8 +168,15 @@ export function createIdentities({ database, clock, mail }: Dependencies) {
       return { outcome: "no_username" };
     },
 
-    /** Another way to sign in for a user who is there. Whoever calls has seen the proof of both. */
-    async link(userId: Id, identity: NewIdentity, by: By): Promise<Linked> {
+    /**
+     * Another way to sign in for a user who is there. Whoever calls has seen the proof of both.
+     * @param also in the same transaction, whatever comes of it
+     */
+    async link(
+      userId: Id,
+      identity: NewIdentity,
+      { also = [], ...by }: By & { also?: readonly Sql[] },
+    ): Promise<Linked> {
       const at = clock.now();
       const id = newId(at);
       const row = { ...identity, id, userId, at };
@@ -177,6 +184,7 @@ export function createIdentities({ database, clock, mail }: Dependencies) {
         updateUser({ id: userId, at, changes: {}, onlyIf: isEnabled }),
         insertIdentity(row, { onlyIf: userChangedAt(userId, at), max: limits.identitiesPerUserMax }),
         linkedEvent(identity, { id, userId, at, by }),
+        ...also,
       ]);
       if (results[1]?.changes === 1) return "linked";
       const holder = await holderOf(identity);

@@ -1,4 +1,5 @@
 import type { NewProvider } from "../../providers/adding.ts";
+import type { KeptTokens } from "../../providers/kept-tokens.ts";
 import { callbackPath, type Provider } from "../../providers/provider.ts";
 import type { ProviderAdded, Providers, ProviderUse } from "../../providers/providers.ts";
 import { operator } from "./users.ts";
@@ -7,6 +8,7 @@ import { operator } from "./users.ts";
 
 export interface ProviderRooms {
   readonly providers: Providers;
+  readonly keptTokens: Pick<KeptTokens, "count">;
   readonly settings: { readonly issuer: string };
 }
 
@@ -31,15 +33,25 @@ export function addProvider(
 export const listProviders = ({ providers }: ProviderRooms): Promise<Provider[]> => providers.list();
 
 export async function showProvider(
-  { providers }: ProviderRooms,
+  { providers, keptTokens }: ProviderRooms,
   id: string,
-): Promise<
-  { readonly outcome: "found"; readonly provider: Provider; readonly use: ProviderUse } | UnknownProvider
-> {
+): Promise<ProviderShown | UnknownProvider> {
   const provider = await providers.find(id);
-  return provider === undefined
-    ? unknownProvider
-    : { outcome: "found", provider, use: await providers.use(id) };
+  if (provider === undefined) return unknownProvider;
+  return {
+    outcome: "found",
+    provider,
+    use: await providers.use(id),
+    tokensKept: await keptTokens.count(id),
+  };
+}
+
+export interface ProviderShown {
+  readonly outcome: "found";
+  readonly provider: Provider;
+  readonly use: ProviderUse;
+  /** For how many people tokens are kept. */
+  readonly tokensKept: number;
 }
 
 export type ProviderSwitched =
@@ -53,6 +65,13 @@ export const enableProvider = (rooms: ProviderRooms, id: string, by = operator) 
 /** Nobody signs in with it any more. */
 export const disableProvider = (rooms: ProviderRooms, id: string, by = operator) =>
   onProvider(rooms, id, () => rooms.providers.disable(id, by));
+
+/** Whether its tokens are kept for the embedding application; those that are there go with the wish. */
+export const keepTokensOf = (
+  rooms: ProviderRooms,
+  { id, keeps }: { id: string; keeps: boolean },
+  by = operator,
+) => onProvider(rooms, id, () => rooms.providers.keepTokens(id, keeps, by));
 
 /** Deletes it. Who is who there stays. */
 export const removeProvider = (rooms: ProviderRooms, id: string, by = operator) =>

@@ -2,6 +2,7 @@ import {
   addProvider,
   disableProvider,
   enableProvider,
+  keepTokensOf,
   listProviders,
   type ProviderRooms,
   redirectUriOf,
@@ -25,6 +26,7 @@ export interface AddOptions {
   readonly issuer?: string;
   readonly scope?: string;
   readonly trustEmail?: boolean;
+  readonly keepTokens?: boolean;
   readonly teamId?: string;
   readonly keyId?: string;
   readonly authorizationEndpoint?: string;
@@ -46,6 +48,7 @@ export async function add(context: Context, preset: string, options: AddOptions)
       issuer: options.issuer,
       scopes: options.scope,
       trustsEmail: options.trustEmail,
+      keepsTokens: options.keepTokens,
       signing: {
         ...(options.teamId && { teamId: options.teamId }),
         ...(options.keyId && { keyId: options.keyId }),
@@ -111,11 +114,32 @@ export function show(context: Context, id: string): Promise<Outcome> {
   return inRooms(context, async (rooms) => {
     const found = await showProvider(rooms, id);
     if (found.outcome !== "found") return unknownProvider(id);
-    const { provider, use } = found;
+    const { provider, use, tokensKept } = found;
     return {
       outcome: "done",
-      json: { provider: { ...shownProvider(provider, rooms), ...use } },
-      text: record({ ...fieldsOf(provider, rooms), accounts: useOf(use) }),
+      json: { provider: { ...shownProvider(provider, rooms), ...use, tokensKept } },
+      text: record({ ...fieldsOf(provider, rooms), accounts: useOf(use), "tokens of": `${tokensKept}` }),
+    };
+  });
+}
+
+export async function set(
+  context: Context,
+  id: string,
+  { keepTokens }: { readonly keepTokens?: boolean },
+): Promise<Outcome> {
+  if (keepTokens === undefined)
+    throw new WrongUsage("There is nothing to change: give --keep-tokens or --no-keep-tokens.");
+  return inRooms(context, async (rooms) => {
+    const done = await keepTokensOf(rooms, { id, keeps: keepTokens });
+    if (done.outcome === "unknown_provider") return unknownProvider(id);
+    const kept = keepTokens
+      ? "are kept from the next sign-in on"
+      : "are not kept; those that were are deleted";
+    return {
+      outcome: "done",
+      json: { outcome: done.outcome === "done" ? "changed" : "unchanged", id, keepsTokens: keepTokens },
+      text: done.outcome === "done" ? `Tokens of ${id} ${kept}.` : `It was so already.`,
     };
   });
 }
@@ -153,7 +177,8 @@ function unknownProvider(id: string): Refused {
 
 /** Never the secret, in any form. */
 function shownProvider(provider: Provider, rooms: Pick<ProviderRooms, "settings">) {
-  const { id, preset, label, issuer, endpoints, clientId, scopes, trustsEmail, hasSecret } = provider;
+  const { id, preset, label, issuer, endpoints, clientId, scopes, trustsEmail, keepsTokens, hasSecret } =
+    provider;
   return {
     id,
     preset,
@@ -164,6 +189,7 @@ function shownProvider(provider: Provider, rooms: Pick<ProviderRooms, "settings"
     hasSecret,
     scopes: scopes.split(" "),
     trustsEmail,
+    keepsTokens,
     redirectUri: redirectUriOf(rooms, provider),
     createdAt: isoTime(provider.createdAt),
     disabledAt: isoTime(provider.disabledAt),
@@ -179,6 +205,7 @@ function fieldsOf(provider: Provider, rooms: Pick<ProviderRooms, "settings">) {
     "client id": provider.clientId,
     scopes: provider.scopes,
     "trusts e-mail": provider.trustsEmail ? "yes" : "no",
+    "keeps tokens": provider.keepsTokens ? "yes, sealed" : "no",
     "redirect URI": redirectUriOf(rooms, provider),
     state: stateOf(provider),
     added: readableTime(provider.createdAt),

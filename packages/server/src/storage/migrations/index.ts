@@ -5,6 +5,7 @@ import * as providers from "./0004-providers.ts";
 import * as mail from "./0005-mail.ts";
 import * as oauth from "./0006-oauth.ts";
 import * as feedWords from "./0007-feed-words.ts";
+import * as providerTokens from "./0008-provider-tokens.ts";
 
 export interface Migration {
   /** Counts from 1 without gaps. */
@@ -31,4 +32,5 @@ export const migrations: readonly Migration[] = [
   { version: 5, readableFrom: 0, name: "mail", ...mail },
   { version: 6, readableFrom: 0, name: "oauth", ...oauth },
   { version: 7, readableFrom: 0, name: "feed-words", ...feedWords },
+  { version: 8, readableFrom: 0, name: "provider-tokens", ...providerTokens },
 ];
