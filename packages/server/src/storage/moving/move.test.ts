@@ -58,7 +58,12 @@ function madeUp(
   for (const parent of shape.parents) {
     const of = parents.get(parent) as Row;
     const [from, to] =
-      { users: ["user_id", "id"], roles: ["role", "name"], clients: ["client_id", "id"] }[parent] ?? [];
+      {
+        users: ["user_id", "id"],
+        roles: ["role", "name"],
+        clients: ["client_id", "id"],
+        identities: ["identity_id", "id"],
+      }[parent] ?? [];
     row[from as string] = of[to as string] ?? null;
   }
   return row;
