@@ -122,6 +122,9 @@ export function createEntering(dependencies: Dependencies) {
         return without === "email_taken" ? { outcome: "not_proven", provider } : without;
       }
     }
+    // The address may be this very person's, who has been signed up by another answer between the two looks.
+    const since = await identities.find(person);
+    if (since !== undefined) return enter(provider, since, entering);
     await attempts.keep({ binder, providerId: provider.id, person, returnTo });
     return { outcome: "connect_first", provider };
   }
