@@ -23,7 +23,8 @@ export type Refreshed =
   | { readonly outcome: "gave up" };
 
 const answerSecondsMax = 90;
-const lateSeconds = 8;
+/** No stall, no frozen node holds a request longer, and then lets it go on. */
+const lateSeconds = 4;
 /** sessions/recent.ts: so many replacements a row remembers. */
 const remembered = 4;
 const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -71,8 +72,7 @@ export function createAsking({ ledger, isDraining, giveUp }: AskingOptions) {
       presented: { token: string; deviceSecret: Buffer | undefined },
     ): Promise<Refreshed> {
       const { token, deviceSecret } = presented;
-      const key =
-        deviceSecret && createHmac("sha256", deviceSecret).update(token).digest("base64url");
+      const key = deviceSecret && createHmac("sha256", deviceSecret).update(token).digest("base64url");
       const fields = key === undefined ? "" : `Idempotency-Key: ${key}\r\n`;
       const generation = generationOf(token);
       const who = deviceSecret === undefined ? "thief" : "owner";
@@ -83,7 +83,12 @@ export function createAsking({ ledger, isDraining, giveUp }: AskingOptions) {
         held.generationMax = now < held.until ? Math.min(held.generationMax, most) : most;
         held.until = now + lateSeconds * 1000;
       };
-      const request = { method: "POST", path: "/refresh", fields, body: `{"refreshToken":"${token}"}` } as const;
+      const request = {
+        method: "POST",
+        path: "/refresh",
+        fields,
+        body: `{"refreshToken":"${token}"}`,
+      } as const;
       const reply = await ask(connection, request, { of: session, onUnanswered });
       if (reply === undefined) return { outcome: "gave up" };
       if (reply.status === 200) {

@@ -89,7 +89,9 @@ export function openConnection(port: () => number): Connection {
           resolve(reply);
         };
         const entity =
-          body === "" ? "" : `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`;
+          body === ""
+            ? ""
+            : `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`;
         socket.write(`${method} ${path} HTTP/1.1\r\nHost: localhost\r\n${fields}${entity}\r\n${body}`);
       });
     },

@@ -18,7 +18,14 @@ export interface CrowdOptions {
   readonly eventfulness: number;
 }
 
-type Deed = "race" | "lateDuplicate" | "signOut" | "revokeOther" | "changePassword" | "steal" | "presentEnded";
+type Deed =
+  | "race"
+  | "lateDuplicate"
+  | "signOut"
+  | "revokeOther"
+  | "changePassword"
+  | "steal"
+  | "presentEnded";
 /** Of a thousand things that people do; the rest are refreshes. */
 const deedsPerThousand: readonly (readonly [Deed, number])[] = [
   ["race", 20],
@@ -47,13 +54,10 @@ export function createCrowd(options: CrowdOptions) {
   const enqueue = (job: (lane: Lane) => Promise<void>) => void queue.push(job);
   const later = (milliseconds: number, job: (lane: Lane) => Promise<void>) => {
     away++;
-    setTimeout(
-      () => {
-        away--;
-        enqueue(job);
-      },
-      milliseconds,
-    );
+    setTimeout(() => {
+      away--;
+      enqueue(job);
+    }, milliseconds);
   };
 
   function next(): ((lane: Lane) => Promise<void>) | undefined {
@@ -119,10 +123,15 @@ export function createCrowd(options: CrowdOptions) {
     }
   }
 
-  const all = Array.from({ length: lanes }, () => ({ first: openConnection(port), second: openConnection(port) }));
+  const all = Array.from({ length: lanes }, () => ({
+    first: openConnection(port),
+    second: openConnection(port),
+  }));
 
   return {
     everybody,
+    /** Whether all have signed in. */
+    isSettled: () => everybody.size >= size && [...everybody].every(({ devices }) => devices.length > 0),
     /** Resolves when `end` has been called and nothing is under way any more. */
     async run(): Promise<void> {
       for (let person = 0; person < size; person++) enqueue(comes);

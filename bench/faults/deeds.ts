@@ -57,7 +57,11 @@ export function createDeeds({ ledger, asking, people, random }: DeedsOptions) {
       await people.turn(person, device, lane.first);
       return;
     }
-    complain(ledger, { kind: "honest sign-out", what: `one of two tabs was refused: ${refused}`, of: record });
+    complain(ledger, {
+      kind: "honest sign-out",
+      what: `one of two tabs was refused: ${refused}`,
+      of: record,
+    });
     people.leave(person, device, "shared");
   }
 
@@ -133,7 +137,11 @@ export function createDeeds({ ledger, asking, people, random }: DeedsOptions) {
     // 404: done by the try whose reply was lost, or forgotten by a restore; which one, nobody was told.
     people.leave(person, other, "shared");
     if (reply !== undefined && reply.status !== 404)
-      complain(ledger, { kind: "wrong answer", what: `${request.path} answered ${reply.status}`, of: other.record });
+      complain(ledger, {
+        kind: "wrong answer",
+        what: `${request.path} answered ${reply.status}`,
+        of: other.record,
+      });
   }
 
   /** Ends the person's other sessions too. */
@@ -162,11 +170,17 @@ export function createDeeds({ ledger, asking, people, random }: DeedsOptions) {
     if (reply?.status === 429) counts.limited++;
     // wrong_password: the try whose reply was lost has changed it. Either password may be the one that is good.
     else if (reply !== undefined && reply.status !== 403)
-      complain(ledger, { kind: "wrong answer", what: `/password answered ${reply.status} ${reasonIn(reply)}` });
+      complain(ledger, {
+        kind: "wrong answer",
+        what: `/password answered ${reply.status} ${reasonIn(reply)}`,
+      });
   }
 
   /** What is over stays over, whoever asks and however often. */
-  async function presentEnded(connection: Connection, record = ended.length > 0 ? random.pick(ended) : undefined) {
+  async function presentEnded(
+    connection: Connection,
+    record = ended.length > 0 ? random.pick(ended) : undefined,
+  ) {
     if (record === undefined) return;
     counts.endedPresented++;
     const { token } = record;

@@ -1,5 +1,5 @@
-import type { Random } from "./random.ts";
 import { canLimitFiles, limitFiles, type Node } from "./nodes.ts";
+import type { Random } from "./random.ts";
 import { copyAside, restoreCopy } from "./restoring.ts";
 import type { Scene } from "./scene.ts";
 import type { Engine } from "./world.ts";
@@ -33,13 +33,13 @@ const signal = (node: Node, name: NodeJS.Signals) => {
   if (pid !== undefined && node.isRunning()) process.kill(pid, name);
 };
 
-/** `kill -9` of a node, and its start some moments later. */
-export async function killNode(scene: Scene, random: Random): Promise<void> {
-  const node = random.pick(scene.world.nodes);
+/** `kill -9` of a node, or of all at once, and their start some moments later. */
+export async function killNodes({ world: { nodes } }: Scene, random: Random): Promise<void> {
+  const victims = random.chance(0.3) ? nodes : [random.pick(nodes)];
   await pause(random.between(0, 200));
-  await node.kill();
+  await Promise.all(victims.map((node) => node.kill()));
   await pause(random.between(0, 200));
-  await node.start();
+  await Promise.all(victims.map((node) => node.start()));
 }
 
 export const faults: readonly Fault[] = [
@@ -119,7 +119,9 @@ export const faults: readonly Fault[] = [
     engines: both,
     weight: 2,
     skipped: () =>
-      canLimitFiles ? undefined : "there is no prlimit here, by which the size of a process's files is limited",
+      canLimitFiles
+        ? undefined
+        : "there is no prlimit here, by which the size of a process's files is limited",
     run: (scene, random) => (scene.world.engine === "sqlite" ? fillForNodes : fillForPostgres)(scene, random),
   },
   {

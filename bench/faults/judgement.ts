@@ -38,7 +38,10 @@ export function judge(ledger: Ledger, stored: ReadonlyMap<string, StoredSession>
     if (session.state === "shared") continue;
     if (row === undefined) {
       if (!session.mayBeForgotten)
-        complain("acknowledged write lost", "the database does not know a session that somebody signed in to");
+        complain(
+          "acknowledged write lost",
+          "the database does not know a session that somebody signed in to",
+        );
       continue;
     }
     if (session.state === "ended") {

@@ -89,13 +89,19 @@ export function note(session: SessionRecord, what: string): void {
   if (session.history.length > historyMax) session.history.shift();
 }
 
-export function complain(ledger: Ledger, complaint: Omit<Complaint, "history"> & { of?: SessionRecord }): void {
+export function complain(
+  ledger: Ledger,
+  complaint: Omit<Complaint, "history"> & { of?: SessionRecord },
+): void {
   const { kind, what, of } = complaint;
   const history = of === undefined ? [] : [...of.history];
   ledger.complaints.push({ kind, what, ...(of && { session: of.id }), history });
 }
 
-export function begin(ledger: Ledger, signedIn: { id: string; username: string; token: string }): SessionRecord {
+export function begin(
+  ledger: Ledger,
+  signedIn: { id: string; username: string; token: string },
+): SessionRecord {
   const { id, username, token } = signedIn;
   const generation = generationOf(token);
   const session: SessionRecord = {

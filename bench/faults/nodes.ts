@@ -34,12 +34,13 @@ export interface Node {
   start(): Promise<void>;
   /** As a crash or a power cut would end it. */
   kill(): Promise<void>;
+  /** How often that was done while it ran. */
+  kills(): number;
   /** SIGTERM, and waits until it has ended by itself. @throws when it does not */
   stop(): Promise<void>;
   pid(): number | undefined;
   /** Shifts its clock against the machine's. */
   shiftClock(milliseconds: number): void;
-  clockShift(): number;
   /** For the next starts. */
   set(variable: string, value: string | undefined): void;
   /** The command line, beside it, to its end. */
@@ -74,7 +75,7 @@ export async function makeNode({ name, command, data, clockFile, environment }: 
   const withClock = ["--import", new URL("./shifted-clock.mjs", import.meta.url).href, ...command];
   let child: ChildProcess | undefined;
   let written = "";
-  let shift = 0;
+  let kills = 0;
   writeFileSync(clockFile, "0");
 
   function launch(args: readonly string[]): ChildProcess {
@@ -131,8 +132,9 @@ export async function makeNode({ name, command, data, clockFile, environment }: 
         await new Promise((resolve) => setTimeout(resolve, 100));
       }
     },
+    kills: () => kills,
     async kill() {
-      child?.kill("SIGKILL");
+      if (child?.kill("SIGKILL")) kills++;
       await ended();
     },
     async stop() {
@@ -146,10 +148,8 @@ export async function makeNode({ name, command, data, clockFile, environment }: 
     },
     pid: () => child?.pid,
     shiftClock(milliseconds) {
-      shift = milliseconds;
       writeFileSync(clockFile, String(milliseconds));
     },
-    clockShift: () => shift,
     set(variable, value) {
       variables[variable] = value;
     },

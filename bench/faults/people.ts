@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { type Asking, mustRest, reasonIn, type Refreshed } from "./asking.ts";
+import { type Asking, mustRest, type Refreshed, reasonIn } from "./asking.ts";
 import type { Connection } from "./connection.ts";
 import { acknowledge, begin, complain, type Ledger, note, type SessionRecord } from "./ledger.ts";
 import type { Random } from "./random.ts";
@@ -78,9 +78,16 @@ export function createPeople({ ledger, asking, random }: PeopleOptions) {
       },
     });
     if (reply === undefined) return undefined;
+    if (reply.status === 429) {
+      counts.limited++;
+      return undefined;
+    }
     // The reply to the request that made the account may be the one that was lost.
     if (reply.status !== 201 && !(reply.status === 409 && unanswered)) {
-      complain(ledger, { kind: "wrong answer", what: `/register answered ${reply.status}: ${reasonIn(reply)}` });
+      complain(ledger, {
+        kind: "wrong answer",
+        what: `/register answered ${reply.status}: ${reasonIn(reply)}`,
+      });
       return undefined;
     }
     counts.registrations++;
@@ -108,7 +115,13 @@ export function createPeople({ ledger, asking, random }: PeopleOptions) {
         const { sessionId, refreshToken, accessToken } = JSON.parse(reply.body);
         const record = begin(ledger, { id: sessionId, username: person.username, token: refreshToken });
         note(record, "signed in");
-        person.devices.push({ secret: randomBytes(32), record, earlier: [], accessToken, turnedAt: record.begunAt });
+        person.devices.push({
+          secret: randomBytes(32),
+          record,
+          earlier: [],
+          accessToken,
+          turnedAt: record.begunAt,
+        });
         person.passwords = [password];
         counts.signIns++;
         return true;

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { chownSync, cpSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, chownSync, cpSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { initialise, makeFolder, reachableBinaries } from "../../scripts/testing/postgres.ts";
 import { freePort } from "./nodes.ts";
@@ -121,6 +121,7 @@ export async function makePostgres(): Promise<PostgresServer> {
   /** With the owner of each file, who is not root. */
   function copyFolder(from: string, to: string): void {
     cpSync(from, to, { recursive: true, preserveTimestamps: true });
+    chmodSync(to, 0o700);
     if (owner.uid === undefined || owner.gid === undefined) return;
     for (const name of ["", ...readdirSync(to, { recursive: true, encoding: "utf8" })])
       chownSync(path.join(to, name), owner.uid, owner.gid);

@@ -1,7 +1,7 @@
 import { createAsking } from "./asking.ts";
 import { createCrowd } from "./crowd.ts";
 import { createDeeds } from "./deeds.ts";
-import { type Fault, faults, killNode } from "./faults.ts";
+import { type Fault, faults, killNodes } from "./faults.ts";
 import { judge, type Verdict } from "./judgement.ts";
 import { type Counts, emptyLedger, type Ledger } from "./ledger.ts";
 import { commands } from "./nodes.ts";
@@ -16,7 +16,7 @@ export interface RunOptions {
   readonly engine: Engine;
   /** Decides which faults come, in which order, after which pauses. */
   readonly seed: number;
-  /** It ends when all of these are reached, or after `secondsMax`. */
+  /** The faults end when all of these are reached, or after `secondsMax`. */
   readonly kills: number;
   readonly turns: number;
   /** Each fault at least so often. */
@@ -49,6 +49,7 @@ const killName = "kill a node (kill -9)";
 const gapMilliseconds = [20, 250] as const;
 const killGapMilliseconds = [20, 300] as const;
 const progressSeconds = 10;
+const settleSecondsMax = 120;
 const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /** One run: the world, the crowd in it, what goes wrong, and the judgement at the end. */
@@ -62,7 +63,12 @@ export async function runFaults(options: RunOptions): Promise<Report> {
     const { scene, crowd, close } = populate(world, { options, ledger, giveUp: () => void (isOver = true) });
     const running = crowd.run();
     running.catch(() => {});
-    const done: Record<string, number> = { [killName]: 0 };
+    const settledUntil = performance.now() + settleSecondsMax * 1000;
+    while (!isOver && !crowd.isSettled() && performance.now() < settledUntil) await pause(20);
+    log(`${crowd.everybody.size} people have signed in; the faults begin`);
+    const beganAt = performance.now();
+    const killed = () => world.nodes.reduce((sum, node) => sum + node.kills(), 0);
+    const done: Record<string, number> = {};
     const chosen = faults.filter((fault) => fault.engines.includes(engine));
     const skipped = Object.fromEntries(
       chosen.flatMap((fault) => {
@@ -77,17 +83,17 @@ export async function runFaults(options: RunOptions): Promise<Report> {
     };
     const isEnough = () =>
       isOver ||
-      (performance.now() - startedAt) / 1000 > options.secondsMax ||
-      ((done[killName] ?? 0) >= options.kills &&
+      (performance.now() - beganAt) / 1000 > options.secondsMax ||
+      (killed() >= options.kills &&
         ledger.counts.turns >= options.turns &&
         possible.every(({ name }) => (done[name] ?? 0) >= options.ofEach));
     const told = setInterval(
-      () => log(progress(startedAt, { ledger, done })),
+      () => log(progress(startedAt, { ledger, done, kills: killed() })),
       progressSeconds * 1000,
     );
     try {
       await Promise.all([
-        killing(scene, { random: seededRandom(options.seed, "kills"), isEnough, count }),
+        killing(scene, { random: seededRandom(options.seed, "kills"), isEnough }),
         breaking(scene, { random: seededRandom(options.seed, "faults"), isEnough, count, possible, done }),
       ]);
     } finally {
@@ -105,7 +111,7 @@ export async function runFaults(options: RunOptions): Promise<Report> {
       people: options.people,
       sessions: ledger.sessions.size,
       counts: ledger.counts,
-      faults: done,
+      faults: { [killName]: killed(), ...done },
       wires: wiresOf(world),
       skipped,
       ...verdict,
@@ -178,10 +184,12 @@ interface Going {
   readonly count: (name: string) => void;
 }
 
-async function killing(scene: Scene, { random, isEnough, count }: Going): Promise<void> {
+async function killing(
+  scene: Scene,
+  { random, isEnough }: Pick<Going, "random" | "isEnough">,
+): Promise<void> {
   while (!isEnough()) {
-    await scene.nodesLock(() => killNode(scene, random));
-    count(killName);
+    await scene.nodesLock(() => killNodes(scene, random));
     await pause(random.between(...killGapMilliseconds));
   }
 }
@@ -222,10 +230,10 @@ function wiresOf({ wire, databaseWire }: World): Record<string, number> {
 
 function progress(
   startedAt: number,
-  { ledger, done }: { ledger: Ledger; done: Readonly<Record<string, number>> },
+  { ledger, done, kills }: { ledger: Ledger; done: Readonly<Record<string, number>>; kills: number },
 ): string {
   const seconds = Math.round((performance.now() - startedAt) / 1000);
-  const others = Object.values(done).reduce((sum, count) => sum + count, 0) - (done[killName] ?? 0);
+  const others = Object.values(done).reduce((sum, count) => sum + count, 0);
   const { turns, thievesCaught } = ledger.counts;
-  return `${seconds} s: ${turns} turns, ${done[killName]} kills, ${others} other faults, ${thievesCaught} thieves caught, ${ledger.complaints.length} complaints`;
+  return `${seconds} s: ${turns} turns, ${kills} kills, ${others} other faults, ${thievesCaught} thieves caught, ${ledger.complaints.length} complaints`;
 }

@@ -70,20 +70,27 @@ export function createThieves(options: ThievesOptions) {
         if (!(await people.turn(person, device, lane.first))) return undefined;
         counts.thefts++;
         record.state = "shared";
-        return { afterMilliseconds, run: (later) => settle(person, device, { lane: later, token, by: "thief", since }) };
+        return {
+          afterMilliseconds,
+          run: (later) => settle(person, device, { lane: later, token, by: "thief", since }),
+        };
       }
       note(record, "a thief copies the token, and turns first");
       record.state = "shared";
       const stolen = await asking.refresh(lane.second, record, { token, deviceSecret: undefined });
       if (stolen.outcome !== "token") {
         // Its reply was lost, and its own second try came too late; or a restore came between.
-        if (stolen.outcome === "refused" && overReasons.includes(stolen.reason)) deeds.markEnded(person, device);
+        if (stolen.outcome === "refused" && overReasons.includes(stolen.reason))
+          deeds.markEnded(person, device);
         else people.leave(person, device, "shared");
         return undefined;
       }
       counts.thefts++;
       record.handedOut.clear();
-      return { afterMilliseconds, run: (later) => settle(person, device, { lane: later, token, by: "owner", since }) };
+      return {
+        afterMilliseconds,
+        run: (later) => settle(person, device, { lane: later, token, by: "owner", since }),
+      };
     },
   };
 }

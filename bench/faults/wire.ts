@@ -13,10 +13,7 @@ export interface Wire {
   /** Cuts a share of the connections that are open. */
   cut(share: number, random: Random): void;
   /** Holds the bytes of a share of the connections, both ways; then lets them go on, or cuts them. */
-  stall(
-    share: number,
-    then: { milliseconds: number; end: "go on" | "cut"; random: Random },
-  ): Promise<void>;
+  stall(share: number, then: { milliseconds: number; end: "go on" | "cut"; random: Random }): Promise<void>;
   /** Of the next replies, so many are thrown away, and their connections cut: what was asked for has been done. */
   loseReplies(many: number): void;
   close(): Promise<void>;

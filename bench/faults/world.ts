@@ -64,7 +64,9 @@ export async function makeWorld({ engine, command, graceSeconds }: WorldOptions)
             KEYTURN_DATABASE: postgres.url.replace(`:${postgres.port}/`, `:${databaseWire.port}/`),
           }),
       };
-      nodes.push(await makeNode({ name, command, data, clockFile: join(folder, `clock-${index}`), environment }));
+      nodes.push(
+        await makeNode({ name, command, data, clockFile: join(folder, `clock-${index}`), environment }),
+      );
     }
     const wire = await openWire(() => nodes.filter((node) => node.isRunning()).map((node) => node.port));
     closings.push(() => wire.close());
