@@ -102,8 +102,8 @@ export function createCrowd(options: CrowdOptions) {
 
   /** A thief waits, and its person with it. */
   function stepOn(person: Person, step: Step | undefined): void {
-    if (step === undefined) return goesOn(person);
-    later(step.afterMilliseconds, async (lane) => stepOn(person, await step.run(lane)));
+    if (step === undefined) goesOn(person);
+    else later(step.afterMilliseconds, async (lane) => stepOn(person, await step.run(lane)));
   }
 
   function choose(): Deed | undefined {

@@ -60,7 +60,10 @@ export async function runFaults(options: RunOptions): Promise<Report> {
   try {
     const ledger = emptyLedger();
     let isOver = false;
-    const { scene, crowd, close } = populate(world, { options, ledger, giveUp: () => void (isOver = true) });
+    const giveUp = () => {
+      isOver = true;
+    };
+    const { scene, crowd, close } = populate(world, { options, ledger, giveUp });
     const running = crowd.run();
     running.catch(() => {});
     const settledUntil = performance.now() + settleSecondsMax * 1000;
@@ -209,7 +212,9 @@ async function breaking(
     const rare = possible.filter(({ name }) => (done[name] ?? 0) === 0);
     const weighted = possible.flatMap((fault) => Array.from({ length: fault.weight }, () => fault));
     const fault = random.pick(rare.length > 0 ? rare : weighted);
+    const begunAt = performance.now();
     await fault.run(scene, random);
+    scene.log(`${fault.name}: ${((performance.now() - begunAt) / 1000).toFixed(1)} s`);
     count(fault.name);
     await pause(random.between(...gapMilliseconds));
   }

@@ -23,7 +23,7 @@ function now() {
   return real + shift;
 }
 
-globalThis.Date = class Date extends RealDate {
+class ShiftedDate extends RealDate {
   constructor(...values) {
     if (values.length === 0) super(now());
     else super(...values);
@@ -31,4 +31,6 @@ globalThis.Date = class Date extends RealDate {
   static now() {
     return now();
   }
-};
+}
+Object.defineProperty(ShiftedDate, "name", { value: "Date" });
+globalThis.Date = ShiftedDate;
