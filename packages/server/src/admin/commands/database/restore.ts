@@ -3,7 +3,12 @@ import { dirname, resolve } from "node:path";
 import { insertEvent } from "../../../audit/audit.sql.ts";
 import type { ResolvedSettings } from "../../../config.ts";
 import { newId } from "../../../primitives/id.ts";
-import { endAgain, endedSessionsFolder, readJournal } from "../../../sessions/revocation-journal.ts";
+import {
+  endAgain,
+  endedSessionsFolder,
+  passOver,
+  readJournal,
+} from "../../../sessions/revocation-journal.ts";
 import { DatabaseUnavailable } from "../../../storage/database.ts";
 import { databaseFile } from "../../../storage/database-file.ts";
 import { migrate } from "../../../storage/migrate.ts";
@@ -65,7 +70,9 @@ async function prepare(half: string, { now, journal }: { now: number; journal: s
   const database = await openDatabase({ url: `sqlite:${half}` });
   try {
     await migrate(database);
-    const ended = await endAgain(database, await readJournal(journal));
+    const entries = await readJournal(journal);
+    await passOver(database, entries);
+    const ended = await endAgain(database, entries);
     const event = {
       type: "database.restored",
       actor: "operator",
