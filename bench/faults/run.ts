@@ -8,7 +8,7 @@ import { commands } from "./nodes.ts";
 import { createPeople } from "./people.ts";
 import { type Random, seededRandom } from "./random.ts";
 import { makeLock, type Scene } from "./scene.ts";
-import { storedSessions } from "./stored.sql.ts";
+import { storedSessions } from "./stored.ts";
 import { createThieves } from "./thieves.ts";
 import { type Engine, makeWorld, type World } from "./world.ts";
 

@@ -1,4 +1,3 @@
-import sql from "sql-template-tag";
 import { idFromBytes } from "../../packages/server/src/primitives/id.ts";
 import { openDatabase } from "../../packages/server/src/storage/open.ts";
 import type { StoredSession } from "./judgement.ts";
@@ -10,11 +9,13 @@ interface Row {
   revoked_at: number | null;
 }
 
+const text = "SELECT id, generation, digest, revoked_at FROM sessions";
+
 /** Every session as the database has it. */
 export async function storedSessions(url: string): Promise<Map<string, StoredSession>> {
   const database = await openDatabase({ url });
   try {
-    const rows = await database.all<Row>(sql`SELECT id, generation, digest, revoked_at FROM sessions`);
+    const rows = await database.all<Row>({ sql: text, text, values: [] });
     return new Map(
       rows.map((row) => [
         idFromBytes(row.id),
