@@ -1,7 +1,7 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { chmodSync, chownSync, cpSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { initialise, makeFolder, reachableBinaries } from "../../scripts/testing/postgres.ts";
 import { freePort } from "./nodes.ts";
@@ -117,15 +117,12 @@ export async function makePostgres(): Promise<PostgresServer> {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
 
-  /** With the owner of each file, who is not root. */
-  function copyFolder(from: string, to: string): void {
-    cpSync(from, to, { recursive: true, preserveTimestamps: true });
-    chmodSync(to, 0o700);
-    if (owner.uid === undefined || owner.gid === undefined) return;
-    for (const name of ["", ...readdirSync(to, { recursive: true, encoding: "utf8" })])
-      chownSync(path.join(to, name), owner.uid, owner.gid);
-  }
+/** With owners and modes, by the system's own tool: thousands of files one by one would hold everybody up. */
+function copyFolder(from: string, to: string): void {
+  const { status, stderr } = spawnSync("cp", ["-a", from, to], { encoding: "utf8" });
+  if (status !== 0) throw new Error(`PostgreSQL's files could not be copied: ${stderr}`);
 }
 
 function childrenOf(parent: number): number[] {

@@ -42,13 +42,12 @@ export async function restoreCopy(scene: Scene, copy: Copy, random: Random): Pro
   // Each device has come back once: then no honest one needs the window any more.
   while (performance.now() < closeAt && devices(scene).some(({ turnedAt }) => turnedAt < restoredAt))
     await pause(50);
-  await scene.nodesLock(async () => {
-    for (const node of scene.world.nodes) {
-      node.set("KEYTURN_RESTORE_WINDOW_UNTIL", undefined);
-      await node.stop();
-      await node.start();
-    }
+  const closeWindow = scene.world.nodes.map((node) => async () => {
+    node.set("KEYTURN_RESTORE_WINDOW_UNTIL", undefined);
+    await node.stop();
+    await node.start();
   });
+  await scene.nodesLock(() => Promise.all(closeWindow.map((close) => close())));
 }
 
 const devices = ({ crowd }: Scene) => [...crowd.everybody].flatMap((person) => person.devices);
@@ -79,7 +78,7 @@ async function exchange(scene: Scene, copy: Copy, random: Random): Promise<numbe
   const until = new Date(Date.now() + windowSecondsMax * 1000).toISOString();
   for (const node of world.nodes) node.set("KEYTURN_RESTORE_WINDOW_UNTIL", until);
   const restoredAt = performance.now();
-  for (const node of world.nodes) await node.start();
+  await Promise.all(world.nodes.map((node) => node.start()));
   return restoredAt;
 }
 

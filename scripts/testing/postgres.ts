@@ -128,7 +128,12 @@ function runs(program: string, owner: Owner): boolean {
   return spawnSync(program, ["--version"], { ...owner, cwd: "/", stdio: "ignore" }).status === 0;
 }
 
-export function initialise(given: { binaries: string; folder: string; owner: Owner; password: string }): void {
+export function initialise(given: {
+  binaries: string;
+  folder: string;
+  owner: Owner;
+  password: string;
+}): void {
   const { binaries, folder, owner, password } = given;
   const passwordFile = path.join(folder, "password");
   fs.writeFileSync(passwordFile, `${password}\n`, { mode: 0o600 });
