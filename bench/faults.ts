@@ -12,7 +12,7 @@ import type { Finding } from "./figures.ts";
 const engines = ["sqlite", "postgres"] as const satisfies readonly Engine[];
 
 export const faultsUsage =
-  "npm run bench -- faults [--engine sqlite|postgres|both] [--kills 500] [--turns 1000000] [--seconds 3600] [--people 1000] [--seed …]";
+  "npm run bench -- faults [--engine sqlite|postgres|both] [--kills 500] [--turns 1000000] [--seconds 3600] [--people 1500] [--seed …]";
 
 /** @throws when an argument is not what it takes */
 function readArguments(args: readonly string[]) {
@@ -23,7 +23,7 @@ function readArguments(args: readonly string[]) {
       kills: { type: "string", default: "500" },
       turns: { type: "string", default: "1000000" },
       seconds: { type: "string", default: "3600" },
-      people: { type: "string", default: "1000" },
+      people: { type: "string", default: "1500" },
       seed: { type: "string", default: String(Math.floor(Math.random() * 1_000_000)) },
     },
   });

@@ -49,6 +49,7 @@ const killName = "kill a node (kill -9)";
 const gapMilliseconds = [20, 250] as const;
 const killGapMilliseconds = [20, 300] as const;
 const progressSeconds = 10;
+const aheadShareMax = 0.01;
 const settleSecondsMax = 120;
 const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
@@ -90,14 +91,33 @@ export async function runFaults(options: RunOptions): Promise<Report> {
       (killed() >= options.kills &&
         ledger.counts.turns >= options.turns &&
         possible.every(({ name }) => (done[name] ?? 0) >= options.ofEach));
+    // Kills and turns are done at about the same time: between two faults there is load, and not only recovery.
+    const isAhead = (faultsDone: number) =>
+      faultsDone / Math.max(1, options.kills) >
+      ledger.counts.turns / Math.max(1, options.turns) + aheadShareMax;
+    const inTime = async (faultsDone: () => number) => {
+      while (!isEnough() && isAhead(faultsDone())) await pause(20);
+    };
+    const others = () => Object.values(done).reduce((sum, times) => sum + times, 0) - possible.length;
     const told = setInterval(
       () => log(progress(startedAt, { ledger, done, kills: killed() })),
       progressSeconds * 1000,
     );
     try {
       await Promise.all([
-        killing(scene, { random: seededRandom(options.seed, "kills"), isEnough }),
-        breaking(scene, { random: seededRandom(options.seed, "faults"), isEnough, count, possible, done }),
+        killing(scene, {
+          random: seededRandom(options.seed, "kills"),
+          isEnough,
+          inTime: () => inTime(killed),
+        }),
+        breaking(scene, {
+          random: seededRandom(options.seed, "faults"),
+          isEnough,
+          inTime: () => inTime(others),
+          count,
+          possible,
+          done,
+        }),
       ]);
     } finally {
       clearInterval(told);
@@ -184,16 +204,16 @@ function populate(
 interface Going {
   readonly random: Random;
   readonly isEnough: () => boolean;
+  /** Resolves when it is time for the next one. */
+  readonly inTime: () => Promise<void>;
   readonly count: (name: string) => void;
 }
 
-async function killing(
-  scene: Scene,
-  { random, isEnough }: Pick<Going, "random" | "isEnough">,
-): Promise<void> {
+async function killing(scene: Scene, { random, isEnough, inTime }: Omit<Going, "count">): Promise<void> {
   while (!isEnough()) {
     await scene.nodesLock(() => killNodes(scene, random));
     await pause(random.between(...killGapMilliseconds));
+    await inTime();
   }
 }
 
@@ -203,6 +223,7 @@ async function breaking(
   {
     random,
     isEnough,
+    inTime,
     count,
     possible,
     done,
@@ -217,6 +238,7 @@ async function breaking(
     scene.log(`${fault.name}: ${((performance.now() - begunAt) / 1000).toFixed(1)} s`);
     count(fault.name);
     await pause(random.between(...gapMilliseconds));
+    await inTime();
   }
 }
 
