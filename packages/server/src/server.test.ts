@@ -45,6 +45,8 @@ test("an answer says close when the node is stopping, so that keep-alive does no
   await server.call("/healthz");
   await server.stop(10);
   assert.match(await answer, /^HTTP\/1\.1 200 /);
+  // RFC 9112 §9.6: else the client may have sent its next request when the connection closes under it.
+  assert.match(await answer, /\r\nConnection: close\r\n/i);
   const [, token] = /"refreshToken":"([^"]+)"/.exec(await answer) ?? [];
   assert.ok(token);
   server.secrets.add(token);

@@ -5,8 +5,9 @@ import {
   type ServerResponse,
   STATUS_CODES,
 } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { setTimeout as pause } from "node:timers/promises";
 import { getRequestListener } from "@hono/node-server";
 import type { App } from "./app.ts";
 import { WrongSetting } from "./config.ts";
@@ -148,6 +149,7 @@ function answerStarting(_incoming: IncomingMessage, outgoing: ServerResponse): v
 }
 
 const IDLE_SWEEP_MILLISECONDS = 50;
+const REQUESTS_ARRIVE_MILLISECONDS = 30;
 
 /** The connections that are open. */
 function socketsOf(server: Server): ReadonlySet<Socket> {
@@ -173,7 +175,13 @@ async function stop({
   app.stopping();
   // Streams never end by themselves.
   app.revocations.stop();
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  const closed = new Promise<void>((resolve) => server.once("close", resolve));
+  sayClose(server, sockets);
+  // No new connections; but those that are open and idle are not closed yet, as http.Server would: requests that were
+  // sent on them before anybody could know are read and answered.
+  NetServer.prototype.close.call(server);
+  await Promise.race([closed, pause(sockets.size === 0 ? 0 : REQUESTS_ARRIVE_MILLISECONDS)]);
+  server.close(() => {});
   // A connection whose last answer ends from now on is kept open by Node for the next request: it is idle then too.
   // One that was opened in advance and has not said a word counts as busy there.
   const sweep = setInterval(() => {
@@ -185,6 +193,20 @@ async function stop({
   clearInterval(sweep);
   clearTimeout(timer);
   await app.close();
+}
+
+/**
+ * RFC 9112 §9.6: "A server that intends to close a connection" says so in its answer. Else a client that always has
+ * something to ask keeps its connection busy until it is cut at the end of the drain, or sends a request into its end.
+ */
+function sayClose(server: Server, sockets: ReadonlySet<Socket>): void {
+  server.prependListener("request", (_incoming, outgoing) => {
+    outgoing.shouldKeepAlive = false;
+  });
+  for (const socket of sockets as ReadonlySet<Socket & { _httpMessage?: ServerResponse | null }>) {
+    const answer = socket._httpMessage;
+    if (answer && !answer.headersSent) answer.shouldKeepAlive = false;
+  }
 }
 
 function listenProblem(error: NodeJS.ErrnoException, settings: { port: number; host: string }): Error {

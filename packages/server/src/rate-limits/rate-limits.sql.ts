@@ -9,15 +9,23 @@ export interface BucketRow {
 /**
  * Takes one from a bucket, if one is there. Who wins: each of any number of statements at once sees what the one
  * before it has left, so that never more than the burst succeed. `changes` is 1 for a winner and 0 for all others.
- * @param take `intervalMs`: in which one comes back; `latestMs`: the bucket holds one if it is full by then
+ * @param take `intervalMs`: in which one comes back; `latestMs`: the bucket holds one if it is full by then;
+ *   `possibleMs`: if it is full later than that, it is as if it had no row
  */
-export function takeOne(take: { id: Uint8Array; now: number; intervalMs: number; latestMs: number }): Sql {
-  const { id, now, intervalMs, latestMs } = take;
+export function takeOne(take: {
+  id: Uint8Array;
+  now: number;
+  intervalMs: number;
+  latestMs: number;
+  possibleMs: number;
+}): Sql {
+  const { id, now, intervalMs, latestMs, possibleMs } = take;
   return sql`
     INSERT INTO rate_limits (id, full_at) VALUES (${id}, ${now + intervalMs})
     ON CONFLICT (id) DO UPDATE SET
-      full_at = CASE WHEN rate_limits.full_at > ${now} THEN rate_limits.full_at + ${intervalMs} ELSE ${now + intervalMs} END
-    WHERE rate_limits.full_at <= ${latestMs}`;
+      full_at = CASE WHEN rate_limits.full_at > ${now} AND rate_limits.full_at <= ${possibleMs}
+        THEN rate_limits.full_at + ${intervalMs} ELSE ${now + intervalMs} END
+    WHERE rate_limits.full_at <= ${latestMs} OR rate_limits.full_at > ${possibleMs}`;
 }
 
 /** Puts one back. A bucket that has filled up meanwhile stays full. */

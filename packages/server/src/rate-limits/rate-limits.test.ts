@@ -53,6 +53,15 @@ describe("rate limits", () => {
     assert.equal((await rateLimits.consume(rule, "a")).allowed, false);
   });
 
+  test("a bucket that was used while the clock was ahead holds nobody off once it is right again", async () => {
+    now += 10 * 24 * 60 * 60 * 1000;
+    assert.deepEqual(await rateLimits.consume(rule, "ahead"), allowed);
+    now -= 10 * 24 * 60 * 60 * 1000;
+    assert.equal(await rateLimits.retryAfterSeconds(rule, "ahead"), 0);
+    for (let i = 0; i < 5; i++) assert.deepEqual(await rateLimits.consume(rule, "ahead"), allowed);
+    assert.equal((await rateLimits.consume(rule, "ahead")).allowed, false, "and limits as before");
+  });
+
   test("rules and subjects have buckets of their own", async () => {
     for (let i = 0; i < 2; i++) assert.deepEqual(await rateLimits.consume(other, "b"), allowed);
     assert.equal((await rateLimits.consume(other, "b")).allowed, false);

@@ -43,6 +43,7 @@ class NotTaken extends Error {
 }
 
 const ID_BYTES = 16;
+const CLOCKS_DIFFER_MS = 60_000;
 
 /**
  * Limits by the generic cell rate algorithm (ITU-T I.371): a bucket is one number, the time at which it is full
@@ -55,7 +56,7 @@ export function createRateLimits({ database, clock, key }: Dependencies) {
 
   /** How long until the bucket holds one again, 0 when it does. Milliseconds. */
   function waitOf({ rule }: Bucket, fullAt: number, now: number): number {
-    return Math.max(0, fullAt - latest(rule, now));
+    return fullAt > possible(rule, now) ? 0 : Math.max(0, fullAt - latest(rule, now));
   }
 
   async function longestWait(buckets: readonly Bucket[], now: number): Promise<Consumed> {
@@ -80,6 +81,7 @@ export function createRateLimits({ database, clock, key }: Dependencies) {
       now,
       intervalMs: rule.seconds * 1000,
       latestMs: latest(rule, now),
+      possibleMs: possible(rule, now),
     });
   }
 
@@ -157,6 +159,14 @@ export function createRateLimits({ database, clock, key }: Dependencies) {
       return deleteInSlices(database, (rows) => deleteFullRows(now, rows));
     },
   };
+}
+
+/**
+ * No bucket is full later than this, however empty: one that says so was used while the clock was ahead, and would hold
+ * people off until it is so late in truth. A minute more, for nodes whose clocks differ a little.
+ */
+function possible(rule: RateRule, now: number): number {
+  return now + rule.burst * rule.seconds * 1000 + CLOCKS_DIFFER_MS;
 }
 
 /** A bucket that is full by then holds at least one now. */

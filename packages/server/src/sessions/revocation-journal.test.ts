@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import {
   appendFileSync,
+  cpSync,
   existsSync,
   mkdtempSync,
   readdirSync,
@@ -14,10 +15,11 @@ import { after, test } from "node:test";
 import { raw } from "sql-template-tag";
 import { newId } from "../primitives/id.ts";
 import { startTestServer, stoppedClock, type TestServer } from "../test-server.ts";
-import { endedSessionsFolder, readJournal } from "./revocation-journal.ts";
+import { createRevocationJournal, endedSessionsFolder, readJournal } from "./revocation-journal.ts";
 
 const data = mkdtempSync(join(tmpdir(), "keyturn-journal-"));
 const secret = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I";
+const silent = { error() {}, warn() {} };
 after(() => rmSync(data, { recursive: true, force: true }));
 
 /** Puts the rows of sessions and feed back to what they were: an older copy of the database. */
@@ -88,6 +90,32 @@ test("a node that runs while an older copy takes the place of its database ends 
   await putBack();
   await server.app.journal.note();
   assert.equal((await server.call("/refresh", { json: { refreshToken } })).json.reason, "revoked");
+  await server.close();
+});
+
+test("each node ends again what it has noted, also after another one, which knew less, was there first", async () => {
+  const server = await startTestServer();
+  await server.addUser("alice");
+  const { refreshToken } = await server.login("alice");
+  const putBack = await rememberRows(server);
+  await server.call("/logout", { json: { refreshToken } });
+  // Who was told so was told by another node, with a data folder of its own: this one has not noted it.
+  const own = endedSessionsFolder(server.app.settings);
+  const folder = join(data, "of-another-node");
+  cpSync(own, folder, { recursive: true });
+  rmSync(own, { recursive: true });
+  await putBack();
+  await server.app.journal.note();
+  const seq = (await server.app.revocations.snapshot()).seq;
+  const another = createRevocationJournal({ folder, database: server.database, log: silent });
+  await another.note();
+  assert.equal((await server.call("/refresh", { json: { refreshToken } })).json.reason, "revoked");
+  const after = (await server.app.revocations.snapshot()).seq;
+  assert.equal(after, seq + 1, "the numbers have been passed over once, and need not be again");
+  // Else each of two nodes would take what the other has done for another restore.
+  await server.app.journal.note();
+  await another.note();
+  assert.equal((await server.app.revocations.snapshot()).seq, after);
   await server.close();
 });
 

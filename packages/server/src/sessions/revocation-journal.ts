@@ -40,6 +40,8 @@ const LINE = /^(\d+) (\S+) (\d+) (\d+) ([a-z_]+)$/;
 const TAIL_BYTES = 64 * 1024;
 /** Numbers of the feed that are passed over after a restore: more than were given out since any copy. */
 const POSITIONS_SKIPPED = 1_000_000_000;
+/** A position that is further ahead of a node's notes has passed numbers over: so many were never given out between. */
+const POSITIONS_FAR = POSITIONS_SKIPPED / 2;
 
 /** @param folder is made when the first session ends */
 export function createRevocationJournal({
@@ -61,10 +63,15 @@ export function createRevocationJournal({
     // The number first: what is ended between the two reads is noted now, and perhaps once more.
     let position = await positionNow();
     noted ??= await newestIn(folder);
-    // Behind what was noted: an older copy was put in its place, or a replica that lagged took over.
-    if (position < noted) {
-      const ended = await endAgain(database, await readJournal(folder));
-      log.warn({ ended }, "The database is an older copy: sessions that had ended since were ended again");
+    // Behind what was noted: an older copy was put in its place, or a replica that lagged took over. Far ahead of it:
+    // another node has found that out first, and has ended again what it knew itself.
+    const isFirst = position < noted;
+    if (isFirst || position - noted > POSITIONS_FAR) {
+      const entries = await readJournal(folder);
+      if (isFirst) await passOver(database, entries);
+      const ended = await endAgain(database, entries);
+      if (isFirst || ended > 0)
+        log.warn({ ended }, "The database is an older copy: sessions that had ended since were ended again");
       position = await positionNow();
     }
     if (position === noted) return;
@@ -117,12 +124,16 @@ export function createRevocationJournal({
   };
 }
 
-/** Ends the sessions of the journal that a restored database takes for alive, and passes the feed's numbers over. */
+/** Once after a restore: numbers of the feed that were given out since the copy are given out no more. */
+export async function passOver(database: Database, entries: readonly JournalEntry[]): Promise<void> {
+  await database.batch([skipPositions({ beyond: newestOf(entries), many: POSITIONS_SKIPPED })]);
+}
+
+/** Ends the sessions of the journal that a restored database takes for alive; how many. */
 export async function endAgain(database: Database, entries: readonly JournalEntry[]): Promise<number> {
   const at = database.clock.now();
   const byId = new Map(entries.filter(({ expiresAt }) => expiresAt > at).map((entry) => [entry.id, entry]));
   const ids = [...byId.keys()];
-  await database.batch([skipPositions({ beyond: newestOf(entries), many: POSITIONS_SKIPPED })]);
   let ended = 0;
   for (let from = 0; from < ids.length; from += limits.pageRowsMax) {
     const alive = await database.all<{ id: Uint8Array; user_id: Uint8Array }>(

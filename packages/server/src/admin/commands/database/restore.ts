@@ -3,7 +3,12 @@ import { dirname, resolve } from "node:path";
 import { insertEvent } from "../../../audit/audit.sql.ts";
 import type { ResolvedSettings } from "../../../config.ts";
 import { newId } from "../../../primitives/id.ts";
-import { endAgain, endedSessionsFolder, readJournal } from "../../../sessions/revocation-journal.ts";
+import {
+  endAgain,
+  endedSessionsFolder,
+  passOver,
+  readJournal,
+} from "../../../sessions/revocation-journal.ts";
 import { DatabaseUnavailable } from "../../../storage/database.ts";
 import { databaseFile } from "../../../storage/database-file.ts";
 import { migrate } from "../../../storage/migrate.ts";
@@ -66,7 +71,9 @@ async function prepare(half: string, { now, journal }: { now: number; journal: s
   try {
     // Nobody has the database open: it is a file of our own.
     await migrate(database, { serversStopped: true });
-    const ended = await endAgain(database, await readJournal(journal));
+    const entries = await readJournal(journal);
+    await passOver(database, entries);
+    const ended = await endAgain(database, entries);
     const event = {
       type: "database.restored",
       actor: "operator",
