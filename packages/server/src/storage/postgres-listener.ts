@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import pg from "pg";
 import { randomBytes } from "../primitives/random.ts";
 import type { Listener } from "./database.ts";
@@ -6,6 +7,7 @@ import type { PostgresPool } from "./postgres-pool.ts";
 
 const CONNECT_MS = 5_000;
 const AGAIN_MS = 1_000;
+const END_MS = 500;
 
 interface Options {
   readonly connectionString: string;
@@ -61,7 +63,7 @@ export function listenOnPostgres({ connectionString, pool, channel, onWord, onLo
       const { rows } = await own.query("SELECT current_schema() AS schema");
       schema = rows[0]?.schema;
       // A process that has nothing else to do may end.
-      socketOf(own).unref?.();
+      socketOf(own).unref();
       if (stopped) return;
       onWord();
       tryIt();
@@ -94,15 +96,17 @@ export function listenOnPostgres({ connectionString, pool, channel, onWord, onLo
       stopped = true;
       heard = false;
       clearTimeout(timer);
-      await trying;
       if (client === undefined) return;
-      socketOf(client).ref?.();
+      const socket = socketOf(client);
+      socket.ref();
+      // A server that does not answer must not hold up the end of this process.
+      const late = setTimeout(() => socket.destroy(), END_MS);
       await client.end().catch(() => {});
+      clearTimeout(late);
     },
   };
 }
 
-function socketOf(client: pg.Client): { ref?(): void; unref?(): void } {
-  return (client as unknown as { connection: { stream: { ref?(): void; unref?(): void } } }).connection
-    .stream;
+function socketOf(client: pg.Client): Socket {
+  return (client as unknown as { connection: { stream: Socket } }).connection.stream;
 }
