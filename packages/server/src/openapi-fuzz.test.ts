@@ -48,8 +48,8 @@ const operations: readonly Operation[] = Object.entries(document.paths).flatMap(
 const seed = Number(process.env.KEYTURN_TEST_SEED ?? Date.now() % 2 ** 31);
 console.log(`fuzz over the OpenAPI document: KEYTURN_TEST_SEED=${seed}`);
 const answerMillisecondsMax = 1000;
-const runsWithout = 24;
-const runsWith = 16;
+const runsWithout = 20;
+const runsWith = 11;
 
 const nested = (depth: number) => `${"[".repeat(depth)}${"]".repeat(depth)}`;
 const texts = fc.oneof(

@@ -9,7 +9,7 @@ import { cannotOpen, type OpenKeys, openKeys, openPrivateKey, versionOf } from "
 import { createRotation } from "./rotation.ts";
 import { dueAt, readyAt } from "./schedule.ts";
 import type { Secrets } from "./secrets.ts";
-import type { KeyRecord, RotateOutcome, SigningKey } from "./signing-key.ts";
+import type { KeyRecord, RotateOutcome, SigningKey, WithdrawOutcome } from "./signing-key.ts";
 import { type KeyRow, selectAllKeys, selectPublicKey } from "./signing-keys.sql.ts";
 
 export interface SigningKeys {
@@ -39,6 +39,8 @@ export interface SigningKeys {
    * @throws WrongSetting when no master secret opens the keys
    */
   rotate(options?: { now?: boolean; algorithm?: SigningAlgorithm }): Promise<RotateOutcome[]>;
+  /** Publishes a key that no longer signs no more, before its last token has expired: for a key that leaked. */
+  withdraw(id: string): Promise<WithdrawOutcome>;
   /**
    * The scheduled work, to be called every few seconds on every node: takes over what other nodes changed,
    * retires keys, rotates those that are due. What fails is logged and tried again by the next call.
@@ -165,6 +167,13 @@ export function createSigningKeys(parts: SigningKeysParts): SigningKeys {
       return (await database.all<KeyRow>(selectAllKeys(limits.pageRowsMax))).map(toRecord);
     },
     rotate: (options = {}) => inTurn(() => rotate(options)),
+    withdraw: (id) =>
+      inTurn(async () => {
+        if (id.length > KEY_ID_CHARACTERS_MAX || !id.isWellFormed()) return { outcome: "unknown_key" };
+        const withdrawn = await rotation.withdraw(id);
+        await reload();
+        return withdrawn;
+      }),
     tick() {
       ticking ??= inTurn(doScheduledWork)
         .catch((err: unknown) =>
