@@ -97,7 +97,7 @@ export async function revokeSessions(
 
 /**
  * Ends everybody's sessions, or all of a client. Which clients exist is not asked: sessions of one that is gone, or of
- * the first-party API (`keyturn`), end like others.
+ * the first-party API (`first-party`), end like others.
  */
 export async function revokeAllSessions(
   { sessions }: Pick<SessionRooms, "sessions">,
