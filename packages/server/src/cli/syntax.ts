@@ -223,8 +223,12 @@ export function addSessionSyntax(program: Command, run: Run): void {
 
   const revoke = session
     .command("revoke [sid]")
-    .description("end a session, or all of a user; running servers and guards hear of it within a second")
+    .description(
+      "end a session, or all of a user, a client or everybody; running servers and guards hear of it within a second",
+    )
     .option("--user <user>", "all sessions of this user")
+    .option("--client <id>", "all sessions of this client")
+    .option("--everybody", "all sessions there are: everybody signs in again")
     .action((id: string | undefined, options, command: Command) =>
       run(command, async (context) => (await load()).revoke(context, id, options)),
     );
@@ -263,4 +267,12 @@ export function addKeySyntax(program: Command, run: Run): void {
       run(command, async (context) => (await load()).rotate(context, options)),
     );
   example(rotate, "keyturn key rotate");
+
+  const withdraw = key
+    .command("withdraw <kid>")
+    .description("publish a key that no longer signs no more: for a key that leaked; its tokens are refused")
+    .action((id: string, _options, command: Command) =>
+      run(command, async (context) => (await load()).withdraw(context, id)),
+    );
+  example(withdraw, "keyturn key withdraw pXk3vQm0Yw1bq7u8m2cV5rJt9aLsDfGhZxCvBnMqWeR");
 }

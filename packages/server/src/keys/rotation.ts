@@ -7,7 +7,7 @@ import type { Database, Transaction } from "../storage/database.ts";
 import { cannotOpen, makeKey, openPrivateKey, resealed } from "./open-keys.ts";
 import { RETIRING_KEYS_MAX, readyAt, retiredFrom, type ScheduleSettings } from "./schedule.ts";
 import type { Secrets } from "./secrets.ts";
-import type { RotateOutcome } from "./signing-key.ts";
+import type { RotateOutcome, WithdrawOutcome } from "./signing-key.ts";
 import {
   insertKey,
   type KeyRow,
@@ -16,6 +16,7 @@ import {
   resealKey,
   retireCurrentKey,
   retireKey,
+  selectKeyState,
   selectPublishedKeys,
 } from "./signing-keys.sql.ts";
 
@@ -126,6 +127,21 @@ export function createRotation({ database, secrets, clock, settings }: RotationP
     return expired.length > 0;
   }
 
+  /** Retiring → retired before its time: tokens that it signed are refused from then on. */
+  async function withdraw(id: string): Promise<WithdrawOutcome> {
+    const at = clock.now();
+    return database.transaction(async (tx): Promise<WithdrawOutcome> => {
+      const key = await tx.one<Pick<KeyRow, "algorithm" | "state">>(selectKeyState(id));
+      if (key === undefined) return { outcome: "unknown_key" };
+      const { algorithm, state } = key;
+      if (state === "next" || state === "current") return { outcome: "still_needed", state };
+      if ((await tx.run(retireKey({ id, from: "retiring", at }))) === 0)
+        return { outcome: "withdrawn_already" };
+      await record(tx, { id, algorithm, at }, { types: ["key.retired"], actor: "operator" });
+      return { outcome: "withdrawn" };
+    });
+  }
+
   /** Closes with the current master secret what an older one has closed, so that the older can be taken away. */
   async function resealAll(rows: readonly KeyRow[]): Promise<void> {
     const statements = rows.flatMap((row) => {
@@ -137,7 +153,7 @@ export function createRotation({ database, secrets, clock, settings }: RotationP
     if (statements.length > 0) await database.batch(statements);
   }
 
-  return { publishedRows, addMissing, rotate, retireExpired, resealAll };
+  return { publishedRows, addMissing, rotate, retireExpired, withdraw, resealAll };
 }
 
 /** True when all of it happened; false when someone else was first and none of it did. */

@@ -26,6 +26,11 @@ export interface KeyRecord {
   readonly retiredAt: number | undefined;
 }
 
+export type WithdrawOutcome =
+  | { readonly outcome: "withdrawn" | "withdrawn_already" | "unknown_key" }
+  /** It signs, or is the next to: a rotation comes first. */
+  | { readonly outcome: "still_needed"; readonly state: "next" | "current" };
+
 export type RotateOutcome =
   | {
       readonly outcome: "rotated";

@@ -25,6 +25,9 @@ export function selectPublishedKeys(): Sql {
 export const selectPublicKey = (id: string): Sql =>
   sql`SELECT algorithm, public_jwk FROM signing_keys WHERE id = ${id}`;
 
+export const selectKeyState = (id: string): Sql =>
+  sql`SELECT algorithm, state FROM signing_keys WHERE id = ${id}`;
+
 /** Keys of all states, those in use first, then the newest. */
 export function selectAllKeys(rows: number): Sql {
   return sql`

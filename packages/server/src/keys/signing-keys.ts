@@ -9,7 +9,7 @@ import { cannotOpen, type OpenKeys, openKeys, openPrivateKey, versionOf } from "
 import { createRotation } from "./rotation.ts";
 import { dueAt, readyAt } from "./schedule.ts";
 import type { Secrets } from "./secrets.ts";
-import type { KeyRecord, RotateOutcome, SigningKey } from "./signing-key.ts";
+import type { KeyRecord, RotateOutcome, SigningKey, WithdrawOutcome } from "./signing-key.ts";
 import { type KeyRow, selectAllKeys, selectPublicKey } from "./signing-keys.sql.ts";
 
 export interface SigningKeys {
@@ -39,6 +39,8 @@ export interface SigningKeys {
    * @throws WrongSetting when no master secret opens the keys
    */
   rotate(options?: { now?: boolean; algorithm?: SigningAlgorithm }): Promise<RotateOutcome[]>;
+  /** Publishes a key that no longer signs no more, before its last token has expired: for a key that leaked. */
+  withdraw(id: string): Promise<WithdrawOutcome>;
   /**
    * The scheduled work, to be called every few seconds on every node: takes over what other nodes changed,
    * retires keys, rotates those that are due. What fails is logged and tried again by the next call.
@@ -64,7 +66,8 @@ export interface SigningKeysParts {
     | undefined;
 }
 
-const KEY_ID_CHARACTERS_MAX = 100;
+/** A `kid` of ours is a thumbprint in base64url. Others are not asked for: PostgreSQL takes no NUL in a text. */
+const isKeyId = (id: string): boolean => /^[\w-]{1,100}$/.test(id);
 
 export function createSigningKeys(parts: SigningKeysParts): SigningKeys {
   const { database, secrets, clock, settings, log } = parts;
@@ -156,8 +159,7 @@ export function createSigningKeys(parts: SigningKeysParts): SigningKeys {
     },
     async publicJwk(id) {
       const published = open?.jwks.keys.find((key) => key.kid === id);
-      if (published !== undefined || id.length > KEY_ID_CHARACTERS_MAX || !id.isWellFormed())
-        return published;
+      if (published !== undefined || !isKeyId(id)) return published;
       const row = await database.one<Pick<KeyRow, "algorithm" | "public_jwk">>(selectPublicKey(id));
       return row && parsePublicJwk(row.public_jwk, { id, algorithm: row.algorithm });
     },
@@ -165,6 +167,13 @@ export function createSigningKeys(parts: SigningKeysParts): SigningKeys {
       return (await database.all<KeyRow>(selectAllKeys(limits.pageRowsMax))).map(toRecord);
     },
     rotate: (options = {}) => inTurn(() => rotate(options)),
+    withdraw: (id) =>
+      inTurn(async () => {
+        if (!isKeyId(id)) return { outcome: "unknown_key" };
+        const withdrawn = await rotation.withdraw(id);
+        await reload();
+        return withdrawn;
+      }),
     tick() {
       ticking ??= inTurn(doScheduledWork)
         .catch((err: unknown) =>

@@ -69,6 +69,8 @@ export const limits = {
   secondFactorRolesMax: 50,
   /** Secrets that are sealed anew at once, after the master secret has changed. */
   sealsPerRunMax: 500,
+  /** Sessions that one transaction ends, where everybody is signed out. */
+  sessionsEndedAtOnceMax: 1000,
   /** Rows a list hands out at once; more come with a cursor. */
   pageRowsMax: 100,
   /** Turns one transaction carries. */

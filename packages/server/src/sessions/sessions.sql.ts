@@ -128,6 +128,18 @@ export const whichOfUserBut = (userId: Id, but: { except: Id; onlyIf: Sql }): Sq
 export const whichOfClient = (userId: Id, clientId: string): Sql =>
   sql`user_id = ${idToBytes(userId)} AND client_id = ${clientId} AND kind = 'client'`;
 
+/** A slice of everybody's sessions, in the order of the keys, or of those of one client in it. */
+export function whichBetween(slice: {
+  after: Id;
+  upTo: Id | undefined;
+  before: Id;
+  clientId?: string | undefined;
+}): Sql {
+  const upTo = slice.upTo === undefined ? always : sql`id <= ${idToBytes(slice.upTo)}`;
+  const ofClient = slice.clientId === undefined ? always : sql`client_id = ${slice.clientId}`;
+  return sql`id > ${idToBytes(slice.after)} AND ${upTo} AND id < ${idToBytes(slice.before)} AND ${ofClient}`;
+}
+
 /** Whether one of these is not over yet. */
 export const anyAlive = (which: Sql, now: number): Sql =>
   sql`EXISTS (SELECT 1 FROM sessions WHERE (${which}) AND revoked_at IS NULL AND expires_at > ${now})`;

@@ -11,6 +11,7 @@ import {
   selectIdAfter,
   selectSession,
   selectSessions,
+  whichBetween,
   whichOfUser,
   whichOfUserBut,
   whichSession,
@@ -40,14 +41,18 @@ export function createSessions(dependencies: StartDependencies) {
   const { database, clock, settings, onEnded } = dependencies;
   const { start, startService, firstCredential } = createStarting(dependencies);
 
-  async function end(ending: { which: Sql; userId?: Id; sessionId?: Id }, by: EndedBy): Promise<number> {
+  async function end(
+    ending: { which: Sql; userId?: Id; sessionId?: Id; clientId?: string | undefined },
+    by: EndedBy,
+  ): Promise<number> {
     const at = clock.now();
-    const { which, userId, sessionId } = ending;
+    const { which, userId, sessionId, clientId } = ending;
     const event = {
       type: "session.ended" as const,
       actor: by.actor,
       userId,
       sessionId,
+      clientId,
       ip: by.ip,
       detail: { reason: by.reason },
     };
@@ -117,6 +122,26 @@ export function createSessions(dependencies: StartDependencies) {
     /** Ends the user's sessions, all or all but one. How many were ended. */
     endAllOfUser(userId: Id, by: EndedBy & { readonly except?: Id | undefined }): Promise<number> {
       return end({ which: ofUser(userId, by), userId }, by);
+    },
+
+    /**
+     * Ends everybody's sessions that began before now, or those of one client. How many were ended. A slice of the
+     * table is one act with its event: a million rows in one transaction would hold up every other one.
+     */
+    async endAll(by: EndedBy & { readonly clientId?: string | undefined }): Promise<number> {
+      const before = firstIdAt(clock.now() + 1);
+      let count = 0;
+      let after: Id | undefined = firstIdAt(0);
+      while (after !== undefined) {
+        const last: { id: Uint8Array } | undefined = await database.one<{ id: Uint8Array }>(
+          selectIdAfter(after, limits.sessionsEndedAtOnceMax),
+        );
+        const upTo: Id | undefined = last && idFromBytes(last.id);
+        const which = whichBetween({ after, upTo, before, clientId: by.clientId });
+        count += await end({ which, clientId: by.clientId }, by);
+        after = upTo !== undefined && upTo < before ? upTo : undefined;
+      }
+      return count;
     },
 
     /** The statements that end all of a user's sessions, for a transaction of another room (disable, remove). */

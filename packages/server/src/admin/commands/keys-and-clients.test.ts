@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { addClient, listClients, removeClient, renewClientSecret, showClient } from "./clients.ts";
-import { listKeys, rotateKeys } from "./keys.ts";
+import { listKeys, rotateKeys, withdrawKey } from "./keys.ts";
 import { openTestRooms, type TestRooms } from "./test-rooms.ts";
 
 async function withRooms(work: (rooms: TestRooms) => Promise<void>) {
@@ -49,4 +49,27 @@ test("keys rotate once verifiers know the next one, or at once when asked for; w
       [states.get(rotated.from), states.get(rotated.to), states.get(rotated.next)],
       ["retiring", "current", "next"],
     );
+  }));
+
+test("a key that signs no more is withdrawn at once; one that signs, is next, or is none stays as it is", () =>
+  withRooms(async (rooms) => {
+    await rooms.signingKeys.start();
+    const [rotated] = await rotateKeys(rooms, { now: true });
+    assert.ok(rotated?.outcome === "rotated");
+    const published = () => rooms.signingKeys.jwks().keys.map(({ kid }) => kid);
+    const before = published();
+    assert.deepEqual(await withdrawKey(rooms, rotated.to), { outcome: "still_needed", state: "current" });
+    assert.deepEqual(await withdrawKey(rooms, rotated.next), { outcome: "still_needed", state: "next" });
+    for (const id of ["x", "\ud800", "\0", "x".repeat(200)]) {
+      assert.equal((await withdrawKey(rooms, id)).outcome, "unknown_key");
+      // Foreign tokens name keys too: what no key is called is unknown on every engine, and no failure.
+      assert.equal(await rooms.signingKeys.publicJwk(id), undefined);
+    }
+    assert.deepEqual(published(), before);
+    assert.equal((await withdrawKey(rooms, rotated.from)).outcome, "withdrawn");
+    assert.deepEqual(
+      published(),
+      before.filter((kid) => kid !== rotated.from),
+    );
+    assert.equal((await withdrawKey(rooms, rotated.from)).outcome, "withdrawn_already");
   }));

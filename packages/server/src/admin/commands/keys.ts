@@ -1,10 +1,10 @@
-import type { KeyRecord, RotateOutcome } from "../../keys/signing-key.ts";
+import type { KeyRecord, RotateOutcome, WithdrawOutcome } from "../../keys/signing-key.ts";
 import type { SigningKeys } from "../../keys/signing-keys.ts";
 
 /** What the operator does with signing keys, by whichever door: terminal, API, console. */
 
 export interface KeyRooms {
-  readonly signingKeys: Pick<SigningKeys, "list" | "rotate">;
+  readonly signingKeys: Pick<SigningKeys, "list" | "rotate" | "withdraw">;
 }
 
 /** Keys of all states, those in use first. */
@@ -22,3 +22,7 @@ export function rotateKeys(
 ): Promise<RotateOutcome[]> {
   return signingKeys.rotate({ now: options.now === true });
 }
+
+/** Takes a key that leaked, and signs no more, off the published set. Running servers do so within seconds. */
+export const withdrawKey = ({ signingKeys }: KeyRooms, id: string): Promise<WithdrawOutcome> =>
+  signingKeys.withdraw(id);

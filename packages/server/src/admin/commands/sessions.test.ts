@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { explainSession, listSessions, revokeSession, revokeSessions, showSession } from "./sessions.ts";
+import { limits } from "../../primitives/limits.ts";
+import {
+  explainSession,
+  listSessions,
+  revokeAllSessions,
+  revokeSession,
+  revokeSessions,
+  showSession,
+} from "./sessions.ts";
 import { openTestRooms, type TestRooms } from "./test-rooms.ts";
 import { addUser, disableUser, removeUser, setUserPassword } from "./users.ts";
 
@@ -220,6 +228,20 @@ test("what is no session, or none that there is, is unknown", async () => {
       assert.equal((await explainSession(rooms, id)).outcome, "unknown_session");
     }
     assert.equal((await showSession(rooms, session.id.toUpperCase())).outcome, "found");
+  } finally {
+    await rooms.close();
+  }
+});
+
+test("everybody's sessions end, or those of one client, over as many slices as there are", async () => {
+  const { rooms, user, session } = await aliceSignedIn();
+  try {
+    const many = limits.sessionsEndedAtOnceMax * 2;
+    for (let made = 1; made < many; made++) await startSession(rooms, user.id);
+    assert.equal((await revokeAllSessions(rooms, { clientId: "shop" })).count, 0);
+    assert.equal((await revokeAllSessions(rooms)).count, many);
+    assert.equal((await revokeAllSessions(rooms, { clientId: "keyturn" })).count, 0);
+    assert.equal((await explained(rooms, session.id)).state, "over");
   } finally {
     await rooms.close();
   }

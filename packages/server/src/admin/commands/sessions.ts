@@ -95,6 +95,19 @@ export async function revokeSessions(
   return { outcome: "revoked", user, count };
 }
 
+/**
+ * Ends everybody's sessions, or all of a client. Which clients exist is not asked: sessions of one that is gone, or of
+ * the first-party API (`first-party`), end like others.
+ */
+export async function revokeAllSessions(
+  { sessions }: Pick<SessionRooms, "sessions">,
+  which: { clientId?: string | undefined } = {},
+  by: By = operator,
+): Promise<{ readonly outcome: "revoked"; readonly count: number }> {
+  const count = await sessions.endAll({ ...by, ...which, reason: "ended_by_operator" });
+  return { outcome: "revoked", count };
+}
+
 export type SessionExplained =
   | (OwnedSession & { readonly outcome: "explained"; readonly explanation: Explanation })
   | UnknownSession;

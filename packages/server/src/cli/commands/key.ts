@@ -1,4 +1,4 @@
-import { listKeys, rotateKeys } from "../../admin/commands/keys.ts";
+import { listKeys, rotateKeys, withdrawKey } from "../../admin/commands/keys.ts";
 import type { KeyRecord, RotateOutcome } from "../../keys/signing-key.ts";
 import { type Context, inRooms } from "../open.ts";
 import { type Outcome, refused } from "../outcome.ts";
@@ -32,6 +32,31 @@ export function rotate(context: Context, { now = false }: { now?: boolean }): Pr
       text: outcomes.map((one) => `${one.algorithm}: ${told(one)}`).join("\n"),
       exitCode: isDone ? 0 : 1,
     };
+  });
+}
+
+export function withdraw(context: Context, id: string): Promise<Outcome> {
+  return inRooms(context, async (rooms): Promise<Outcome> => {
+    const withdrawn = await withdrawKey(rooms, id);
+    switch (withdrawn.outcome) {
+      case "unknown_key":
+        return refused("unknown_key", `There is no key ${id}; keyturn key list shows them.`);
+      case "still_needed":
+        return refused(
+          "key_in_use",
+          `The key is the ${withdrawn.state} one; keyturn key rotate --now lets another sign, ${withdrawn.state === "next" ? "twice until this one signs no more" : "then withdraw it"}.`,
+        );
+      case "withdrawn":
+      case "withdrawn_already":
+        return {
+          outcome: "done",
+          json: { outcome: withdrawn.outcome, key: id },
+          text:
+            withdrawn.outcome === "withdrawn"
+              ? "The key is published no more. Restart guards in other processes, so that they forget it now."
+              : "That key was published no more already.",
+        };
+    }
   });
 }
 

@@ -2,6 +2,7 @@ import {
   explainSession,
   listSessions,
   type OwnedSession,
+  revokeAllSessions,
   revokeSession,
   revokeSessions,
   showSession,
@@ -43,17 +44,33 @@ export function show(context: Context, id: string): Promise<Outcome> {
   });
 }
 
-export function revoke(
-  context: Context,
-  id: string | undefined,
-  { user }: { user?: string },
-): Promise<Outcome> {
-  if ((id === undefined) === (user === undefined)) {
-    throw new WrongUsage("Say which: keyturn session revoke SID, or keyturn session revoke --user NAME.");
+export interface RevokeOptions {
+  readonly user?: string;
+  readonly client?: string;
+  readonly everybody?: boolean;
+}
+
+export function revoke(context: Context, id: string | undefined, options: RevokeOptions): Promise<Outcome> {
+  const { user, client, everybody } = options;
+  if ([id, user, client, everybody].filter((one) => one !== undefined).length !== 1) {
+    throw new WrongUsage(
+      "Say which: keyturn session revoke SID, or --user NAME, --client ID or --everybody.",
+    );
   }
-  return inSessionRooms(context, (rooms) =>
-    id === undefined ? revokeAll(rooms, user ?? "") : revokeOne(rooms, id),
-  );
+  return inSessionRooms(context, (rooms) => {
+    if (id !== undefined) return revokeOne(rooms, id);
+    return user === undefined ? revokeMany(rooms, client) : revokeAll(rooms, user);
+  });
+}
+
+async function revokeMany(rooms: SessionRooms, clientId: string | undefined): Promise<Outcome> {
+  const { count } = await revokeAllSessions(rooms, { clientId });
+  const whose = clientId === undefined ? "of everybody" : `of the client ${clientId}`;
+  return {
+    outcome: "done",
+    json: { outcome: "revoked", client: clientId ?? null, count },
+    text: `${count === 1 ? "1 session" : `${count} sessions`} ${whose} ended.`,
+  };
 }
 
 async function revokeOne(rooms: SessionRooms, id: string): Promise<Outcome> {
