@@ -13,6 +13,14 @@ export function spread(values: readonly number[]): Spread {
   return { min: Math.min(...values), median: median(values), max: Math.max(...values) };
 }
 
+/** Round by round: of runs that are neighbours in time. A round that one of the two did not run has none. */
+export function ratios(own: readonly number[], others: readonly number[]): number[] {
+  return own.flatMap((value, round) => {
+    const other = others[round];
+    return other === undefined || other === 0 ? [] : [value / other];
+  });
+}
+
 /** One line of a results page: what was asked for, and what was measured. */
 export interface Finding {
   readonly what: string;

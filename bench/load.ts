@@ -36,11 +36,12 @@ export interface Target {
 export async function load(target: Target): Promise<LoadResult> {
   const times: number[] = [];
   let failures = 0;
+  // First they all stand: what opening so many at once costs is not what is asked here.
+  const open = await Promise.all(Array.from({ length: target.connections }, () => connected(target)));
   const started = performance.now();
   const until = started + target.seconds * 1000;
   await Promise.all(
-    Array.from({ length: target.connections }, async (_, index) => {
-      const connection = await open(target);
+    open.map(async (connection, index) => {
       while (performance.now() < until) {
         const request = target.next(index);
         const sent = performance.now();
@@ -64,7 +65,7 @@ export async function load(target: Target): Promise<LoadResult> {
   };
 }
 
-async function open({ port, path, method = "POST", type = "application/json" }: Target) {
+async function connected({ port, path, method = "POST", type = "application/json" }: Target) {
   const socket = await new Promise<Socket>((resolve, reject) => {
     const opening: Socket = connect({ port, host: "127.0.0.1", noDelay: true }, () => resolve(opening));
     opening.once("error", reject);
@@ -76,15 +77,9 @@ async function open({ port, path, method = "POST", type = "application/json" }: 
   socket.on("close", () => failed?.(new Error("the server closed the connection")));
   socket.on("data", (chunk: string) => {
     received += chunk;
-    const head = received.indexOf("\r\n\r\n");
-    if (head < 0) return;
-    const length = Number(/\r\ncontent-length: (\d+)/i.exec(received.slice(0, head))?.[1] ?? 0);
-    if (received.length < head + 4 + length) return;
-    const reply = {
-      status: Number(received.slice(9, 12)),
-      body: received.slice(head + 4, head + 4 + length),
-    };
-    received = received.slice(head + 4 + length);
+    const reply = replyIn(received);
+    if (reply === undefined) return;
+    received = received.slice(reply.end);
     waiting?.(reply);
   });
   const start = `${method} ${path} HTTP/1.1\r\nHost: localhost\r\n`;
@@ -102,17 +97,51 @@ async function open({ port, path, method = "POST", type = "application/json" }: 
   };
 }
 
-/** The token endpoint's way to say it: RFC 6749 §6. */
+export interface Reply {
+  readonly status: number;
+  readonly body: string;
+  /** Where the next reply begins. */
+  readonly end: number;
+}
+
+/** The first reply in what was received; undefined while it is not whole. RFC 9112 §6: its length, or its chunks. */
+export function replyIn(received: string): Reply | undefined {
+  const head = received.indexOf("\r\n\r\n");
+  if (head < 0) return undefined;
+  const fields = received.slice(0, head);
+  const status = Number(fields.slice(9, 12));
+  const start = head + 4;
+  if (/\r\ntransfer-encoding: chunked/i.test(fields)) return chunkedReply(received, { status, start });
+  const end = start + Number(/\r\ncontent-length: (\d+)/i.exec(fields)?.[1] ?? 0);
+  return received.length < end ? undefined : { status, body: received.slice(start, end), end };
+}
+
+function chunkedReply(received: string, { status, start }: { status: number; start: number }) {
+  let body = "";
+  for (let at = start; ; ) {
+    const line = received.indexOf("\r\n", at);
+    if (line < 0) return undefined;
+    const length = Number.parseInt(received.slice(at, line), 16);
+    const end = line + 2 + length + 2;
+    if (received.length < end) return undefined;
+    if (length === 0) return { status, body, end };
+    body += received.slice(line + 2, end - 2);
+    at = end;
+  }
+}
+
+/** The token endpoint's way to say it: RFC 6749 §6. Without a secret it is a public client. */
 export interface TokenForm {
   readonly id: string;
-  readonly secret: string;
+  readonly secret?: string;
 }
 
 /** Refreshes: every connection walks over its share of the sessions, turning each in its turn. */
 export function refreshing(tokens: string[], connections: number, form?: TokenForm): Target["next"] {
   const positions = Array.from({ length: connections }, (_, index) => index);
   const seen = new Set(tokens);
-  const basic = form && Buffer.from(`${form.id}:${form.secret}`).toString("base64");
+  const basic = form?.secret && Buffer.from(`${form.id}:${form.secret}`).toString("base64");
+  const client = form && basic === undefined ? `&client_id=${form.id}` : "";
   const authorization = basic && `Authorization: Basic ${basic}\r\n`;
   return (connection) => {
     const at = positions[connection] ?? 0;
@@ -122,7 +151,7 @@ export function refreshing(tokens: string[], connections: number, form?: TokenFo
       body:
         form === undefined
           ? `{"refreshToken":"${token}"}`
-          : `grant_type=refresh_token&refresh_token=${encodeURIComponent(token)}`,
+          : `grant_type=refresh_token&refresh_token=${encodeURIComponent(token)}${client}`,
       ...(authorization !== undefined && { fields: authorization }),
       check(status, body) {
         if (status !== 200) return false;

@@ -59,10 +59,16 @@ function start(args: readonly string[], environment: NodeJS.ProcessEnv = {}) {
 }
 
 /** A peer's script; it prints one line of JSON when it is ready. */
-export async function startPeer(script: string, sessions: number): Promise<Server> {
+export async function startPeer(
+  script: string,
+  sessions: number,
+  more: readonly string[] = [],
+): Promise<Server> {
   const flags = ["--conditions=keyturn-source", "--disable-warning=ExperimentalWarning"];
-  const server = start([...flags, here(script), String(sessions)]);
-  return { ...server, ...JSON.parse(await server.line(/^\{/)) };
+  const begun = performance.now();
+  const server = start([...flags, here(script), String(sessions), ...more], { NODE_ENV: "production" });
+  const ready = JSON.parse(await server.line(/^\{/));
+  return { ...server, startMilliseconds: performance.now() - begun, ...ready };
 }
 
 interface Seeded {
