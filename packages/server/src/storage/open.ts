@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from "../primitives/clock.ts";
+import { type Clock, steadyClock } from "../primitives/clock.ts";
 import { type Database, DatabaseUnavailable } from "./database.ts";
 
 /** Where the storage room says what an operator should know. A pino logger fits. */
@@ -28,7 +28,7 @@ export async function openDatabase(options: OpenOptions): Promise<Database> {
     const { openSqlite } = await import("./sqlite.ts");
     return openSqlite({
       path,
-      clock: clock ?? systemClock,
+      clock: clock ?? steadyClock(),
       onDeath: (error) => log?.warn({ err: error }, "The SQLite writing thread ended; it is started again"),
     });
   }

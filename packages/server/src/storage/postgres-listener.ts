@@ -28,7 +28,7 @@ export function listenOnPostgres({ connectionString, pool, channel, onWord, onLo
   let client: pg.Client | undefined;
   let heard = false;
   let stopped = false;
-  let trying: Promise<void> | undefined;
+  let isTrying = false;
   let timer: NodeJS.Timeout | undefined;
 
   function lost(which: pg.Client, error: Error | undefined): void {
@@ -74,17 +74,15 @@ export function listenOnPostgres({ connectionString, pool, channel, onWord, onLo
 
   function tryIt(): void {
     heard = false;
-    trying ??= pool
-      .use((connection) =>
-        connection.pipeline([{ text: "SELECT pg_notify($1, $2)", values: [channel, ownName] }]),
-      )
+    if (isTrying) return;
+    isTrying = true;
+    const word = { text: "SELECT pg_notify($1, $2)", values: [channel, ownName] };
+    pool
+      .use((connection) => connection.pipeline([word]))
       // The database is away: the connection here is then lost as well, and made again.
-      .then(
-        () => {},
-        () => {},
-      )
+      .catch(() => {})
       .finally(() => {
-        trying = undefined;
+        isTrying = false;
       });
   }
 
