@@ -9,6 +9,7 @@ import { canPin } from "./processes.ts";
 import { benchRefresh } from "./refresh.ts";
 import { benchSession } from "./session.ts";
 import { benchSignIn } from "./sign-in.ts";
+import { benchSizes } from "./sizes.ts";
 import { benchStart } from "./start.ts";
 import { benchVerify } from "./verify.ts";
 
@@ -23,6 +24,7 @@ const scenarios = {
   "sign-in": benchSignIn,
   session: benchSession,
   start: benchStart,
+  sizes: benchSizes,
 } as const;
 type Name = keyof typeof scenarios;
 

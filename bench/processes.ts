@@ -83,26 +83,64 @@ export function seed(
   sessions: number,
   usernames: readonly string[],
   kind: "app" | "browser" | "client" = "app",
+  database?: string,
 ) {
-  const data = mkdtempSync(join(tmpdir(), "keyturn-bench-"));
-  const made = spawnSync(process.execPath, [here("./seed.mjs"), data, String(sessions), kind, ...usernames], {
+  const data = makeDataFolder();
+  const args = ["./seed.mjs", data, String(sessions), kind, ...usernames];
+  const { tokens, clientTokens, secret } = filled<Seeded>(args, { data, database });
+  return { data, database, tokens, clientTokens, secret, remove: () => removeFolder(data) };
+}
+
+/** The same with very many sessions, made by SQL: tokens for some of them, and the bytes that all of them take. */
+export function seedMany({ sessions, withToken, database }: ManySessions) {
+  const data = makeDataFolder();
+  const args = ["./seed-many.mjs", data, String(sessions), String(Math.min(sessions, withToken))];
+  const { tokens, bytes } = filled<{ tokens: string[]; bytes: Record<string, number> }>(args, {
+    data,
+    database,
+  });
+  return { data, database, tokens, bytes, remove: () => removeFolder(data) };
+}
+
+interface ManySessions {
+  readonly sessions: number;
+  readonly withToken: number;
+  /** The address of a PostgreSQL. Default: a file. */
+  readonly database?: string;
+}
+
+const makeDataFolder = () => mkdtempSync(join(tmpdir(), "keyturn-bench-"));
+const removeFolder = (data: string) => rmSync(data, { recursive: true, force: true });
+
+function filled<T>(
+  [script, ...args]: readonly string[],
+  { data, database }: { data: string; database: string | undefined },
+): T {
+  const made = spawnSync(process.execPath, [here(script as string), ...args], {
     maxBuffer: 1024 * 1024 * 1024,
     stdio: ["ignore", "pipe", "inherit"],
     encoding: "utf8",
+    env: { ...process.env, ...(database !== undefined && { KEYTURN_DATABASE: database }) },
   });
-  if (made.status !== 0) throw new Error("The sessions could not be made; see above.");
-  const { tokens, clientTokens, secret } = JSON.parse(made.stdout) as Seeded;
-  return { data, tokens, clientTokens, secret, remove: () => rmSync(data, { recursive: true, force: true }) };
+  if (made.status !== 0) {
+    removeFolder(data);
+    throw new Error("The sessions could not be made; see above.");
+  }
+  return JSON.parse(made.stdout) as T;
 }
 
+/** What a Keyturn is started on. */
+export type Data = Pick<ReturnType<typeof seed>, "data" | "database" | "tokens">;
+
 /** The published command, `keyturn serve`, with the flags that its first line names. */
-export async function startKeyturn(seeded: ReturnType<typeof seed>): Promise<Server> {
+export async function startKeyturn(seeded: Data): Promise<Server> {
   const flags =
     /^#!.* node(.*)$/m.exec(readFileSync(command, "utf8"))?.[1]?.trim().split(/\s+/).filter(Boolean) ?? [];
   const begun = performance.now();
   const server = start([...flags, command, "serve", "--port", "0"], {
     KEYTURN_DATA: seeded.data,
     KEYTURN_LOG_LEVEL: "error",
+    ...(seeded.database !== undefined && { KEYTURN_DATABASE: seeded.database }),
   });
   const ready = await server.line(/listens on/);
   const port = Number(/listens on \S+:(\d+)/.exec(ready)?.[1]);
