@@ -65,7 +65,13 @@ export async function load(target: Target): Promise<LoadResult> {
   };
 }
 
-async function connected({ port, path, method = "POST", type = "application/json" }: Target) {
+/** One connection, for one request after the other. */
+export async function connected({
+  port,
+  path,
+  method = "POST",
+  type = "application/json",
+}: Pick<Target, "port" | "path" | "method" | "type">) {
   const socket = await new Promise<Socket>((resolve, reject) => {
     const opening: Socket = connect({ port, host: "127.0.0.1", noDelay: true }, () => resolve(opening));
     opening.once("error", reject);

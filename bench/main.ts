@@ -5,8 +5,10 @@ import { fileURLToPath } from "node:url";
 import { benchFaults, faultsUsage } from "./faults.ts";
 import type { Finding } from "./figures.ts";
 import { benchOauthRefresh } from "./oauth-refresh.ts";
+import { benchPostgres } from "./postgres.ts";
 import { canPin } from "./processes.ts";
 import { benchRefresh } from "./refresh.ts";
+import { benchRevocation } from "./revocation.ts";
 import { benchSession } from "./session.ts";
 import { benchSignIn } from "./sign-in.ts";
 import { benchSizes } from "./sizes.ts";
@@ -23,6 +25,8 @@ const scenarios = {
   verify: benchVerify,
   "sign-in": benchSignIn,
   session: benchSession,
+  postgres: benchPostgres,
+  revocation: benchRevocation,
   start: benchStart,
   sizes: benchSizes,
 } as const;
