@@ -4,8 +4,10 @@ import { cpus, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
 import { benchFaults, faultsUsage } from "./faults.ts";
 import type { Finding } from "./figures.ts";
+import { benchLimits } from "./limits.ts";
 import { benchOauthRefresh } from "./oauth-refresh.ts";
 import { canPin } from "./processes.ts";
+import { benchProfile } from "./profile.ts";
 import { benchRefresh } from "./refresh.ts";
 import { benchSession } from "./session.ts";
 import { benchSignIn } from "./sign-in.ts";
@@ -25,6 +27,8 @@ const scenarios = {
   session: benchSession,
   start: benchStart,
   sizes: benchSizes,
+  limits: benchLimits,
+  profile: benchProfile,
 } as const;
 type Name = keyof typeof scenarios;
 
