@@ -4,9 +4,11 @@ import { cpus, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
 import { benchFaults, faultsUsage } from "./faults.ts";
 import type { Finding } from "./figures.ts";
+import { benchLimits } from "./limits.ts";
 import { benchOauthRefresh } from "./oauth-refresh.ts";
 import { benchPostgres } from "./postgres.ts";
 import { canPin } from "./processes.ts";
+import { benchProfile } from "./profile.ts";
 import { benchRefresh } from "./refresh.ts";
 import { benchRevocation } from "./revocation.ts";
 import { benchSession } from "./session.ts";
@@ -29,6 +31,8 @@ const scenarios = {
   revocation: benchRevocation,
   start: benchStart,
   sizes: benchSizes,
+  limits: benchLimits,
+  profile: benchProfile,
 } as const;
 type Name = keyof typeof scenarios;
 

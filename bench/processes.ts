@@ -132,12 +132,12 @@ function filled<T>(
 /** What a Keyturn is started on. */
 export type Data = Pick<ReturnType<typeof seed>, "data" | "database" | "tokens">;
 
-/** The published command, `keyturn serve`, with the flags that its first line names. */
-export async function startKeyturn(seeded: Data): Promise<Server> {
+/** The published command, `keyturn serve`, with the flags that its first line names, and more of Node's. */
+export async function startKeyturn(seeded: Data, more: readonly string[] = []): Promise<Server> {
   const flags =
     /^#!.* node(.*)$/m.exec(readFileSync(command, "utf8"))?.[1]?.trim().split(/\s+/).filter(Boolean) ?? [];
   const begun = performance.now();
-  const server = start([...flags, command, "serve", "--port", "0"], {
+  const server = start([...flags, ...more, command, "serve", "--port", "0"], {
     KEYTURN_DATA: seeded.data,
     KEYTURN_LOG_LEVEL: "error",
     ...(seeded.database !== undefined && { KEYTURN_DATABASE: seeded.database }),
