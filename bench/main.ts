@@ -6,6 +6,7 @@ import { benchFaults, faultsUsage } from "./faults.ts";
 import type { Finding } from "./figures.ts";
 import { benchLimits } from "./limits.ts";
 import { benchOauthRefresh } from "./oauth-refresh.ts";
+import { benchPostgres } from "./postgres.ts";
 import { canPin } from "./processes.ts";
 import { benchProfile } from "./profile.ts";
 import { benchRefresh } from "./refresh.ts";
@@ -27,6 +28,7 @@ const scenarios = {
   session: benchSession,
   start: benchStart,
   sizes: benchSizes,
+  postgres: benchPostgres,
   limits: benchLimits,
   profile: benchProfile,
 } as const;
