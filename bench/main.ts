@@ -27,10 +27,10 @@ const scenarios = {
   verify: benchVerify,
   "sign-in": benchSignIn,
   session: benchSession,
-  postgres: benchPostgres,
   revocation: benchRevocation,
   start: benchStart,
   sizes: benchSizes,
+  postgres: benchPostgres,
   limits: benchLimits,
   profile: benchProfile,
 } as const;

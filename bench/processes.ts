@@ -25,9 +25,9 @@ export interface Server {
   stop(): Promise<void>;
 }
 
-function start(args: readonly string[], environment: NodeJS.ProcessEnv = {}) {
+function start(args: readonly string[], environment: NodeJS.ProcessEnv = {}, core = 0) {
   const whole = [process.execPath, ...args];
-  const [file, ...rest] = canPin ? ["taskset", "-c", "0", ...whole] : whole;
+  const [file, ...rest] = canPin ? ["taskset", "-c", String(core), ...whole] : whole;
   const child = spawn(file as string, rest, {
     stdio: ["ignore", "pipe", "ignore"],
     env: { ...process.env, ...environment },
@@ -133,15 +133,19 @@ function filled<T>(
 export type Data = Pick<ReturnType<typeof seed>, "data" | "database" | "tokens">;
 
 /** The published command, `keyturn serve`, with the flags that its first line names, and more of Node's. */
-export async function startKeyturn(seeded: Data, more: readonly string[] = []): Promise<Server> {
+export async function startKeyturn(
+  seeded: Data,
+  { flags: more = [], core = 0 }: { flags?: readonly string[]; core?: number } = {},
+): Promise<Server> {
   const flags =
     /^#!.* node(.*)$/m.exec(readFileSync(command, "utf8"))?.[1]?.trim().split(/\s+/).filter(Boolean) ?? [];
   const begun = performance.now();
-  const server = start([...flags, ...more, command, "serve", "--port", "0"], {
+  const environment = {
     KEYTURN_DATA: seeded.data,
     KEYTURN_LOG_LEVEL: "error",
     ...(seeded.database !== undefined && { KEYTURN_DATABASE: seeded.database }),
-  });
+  };
+  const server = start([...flags, ...more, command, "serve", "--port", "0"], environment, core);
   const ready = await server.line(/listens on/);
   const port = Number(/listens on \S+:(\d+)/.exec(ready)?.[1]);
   const answer = await fetch(`http://127.0.0.1:${port}/healthz`);

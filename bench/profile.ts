@@ -19,11 +19,8 @@ export async function benchProfile({ seconds = 10, sessions = 1000 } = {}) {
   const seeded = seed(sessions, ["bench"]);
   const folder = mkdtempSync(join(tmpdir(), "keyturn-bench-profile-"));
   try {
-    const server = await startKeyturn(seeded, [
-      "--cpu-prof",
-      `--cpu-prof-dir=${folder}`,
-      "--cpu-prof-interval=200",
-    ]);
+    const flags = ["--cpu-prof", `--cpu-prof-dir=${folder}`, "--cpu-prof-interval=200"];
+    const server = await startKeyturn(seeded, { flags });
     const target = { port: server.port, path: "/refresh", connections, next: withAttemptKeys(server.tokens) };
     await load({ ...target, seconds: 4 });
     const before = server.cpu();
