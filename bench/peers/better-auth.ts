@@ -6,7 +6,8 @@
  * - A public client: no secret is compared. The access token is an ES256 JWT for one resource; no ID token.
  * - Private keys are stored in the clear, which it allows: otherwise it would open the key again for each signature.
  * - The client and the resource are in its caches. Its rate limits are off, logs too. Sessions are not prolonged while we measure (a day is its default).
- * - Passwords: Argon2id of Keyturn's cost by the same library, by its setting for it; its own scrypt is slower.
+ * - Passwords: Argon2id of Keyturn's cost by the same library, by its setting for it. With the second argument
+ *   `own-hash` they are hashed as it does by itself, by scrypt in JavaScript.
  * - The second argument says what is printed for the load: `tokens` (refresh tokens), `cookies`, or `cookie-cache`:
  *   cookies too, and a session is read from a signed copy in one of them, and not from the database, for five minutes;
  *   whoever was signed out elsewhere stays in for so long. A session's answer has no JWT in its header.
@@ -45,6 +46,10 @@ const provider = {
   enforcePerClientResources: false,
   silenceWarnings: { oauthAuthServerConfig: true, openidConfig: true },
 };
+const argon2id = {
+  hash: (text: string) => hash(text, cost),
+  verify: (given: { hash: string; password: string }) => verify(given.hash, given.password),
+};
 const jwtOptions = {
   jwks: { keyPairConfig: { alg: "ES256" as const }, disablePrivateKeyEncryption: true },
   disableSettingJwtHeader: true,
@@ -59,11 +64,7 @@ const options = {
   session: { cookieCache: { enabled: kind === "cookie-cache", maxAge: 300 } },
   emailAndPassword: {
     enabled: true,
-    password: {
-      hash: (text: string) => hash(text, cost),
-      verify: ({ hash: stored, password: given }: { hash: string; password: string }) =>
-        verify(stored, given),
-    },
+    ...(kind !== "own-hash" && { password: argon2id }),
   },
   plugins: [jwt(jwtOptions), oauthProvider(provider)],
 };
@@ -125,7 +126,7 @@ const tokens: string[] = [];
 database.exec("BEGIN");
 for (let index = 0; index < Number(count); index++) {
   const session = await internalAdapter.createSession(user.id);
-  tokens.push(await (kind === "tokens" ? refreshToken(session.id) : cookies(session.token)));
+  tokens.push(await (kind.startsWith("cookie") ? cookies(session.token) : refreshToken(session.id)));
 }
 database.exec("COMMIT");
 
