@@ -107,14 +107,9 @@ function reading(
   };
 }
 
-const asking: Target["next"] = () => ({
-  body: "",
-  check: (status, body) => status === 200 && hasToken(body),
-});
+const asking: Target["next"] = () => ({ body: "", check: (status, body) => status === 200 && tokenIn(body) });
 
-function hasToken(body: string): boolean {
+function tokenIn(body: string): boolean {
   const { accessToken, expiresIn } = JSON.parse(body);
   return typeof accessToken === "string" && accessToken.split(".").length === 3 && expiresIn > 0;
 }
-
-const hasUser = (body: string): boolean => typeof JSON.parse(body)?.user?.id === "string";

@@ -28,7 +28,6 @@ export async function benchVerify({ rounds = 15 } = {}) {
   const peers = await peerVerifiers(jwk);
   await refuseBad(peers, tokens[0] ?? "");
   const key = createPublicKey({ key: jwk, format: "jwk" });
-  const pem = key.export({ type: "spki", format: "pem" }).toString();
   const bare = tokens.map((token) => bareParts(token));
   const coldRatios: number[] = [];
   const rates: Record<string, number[]> = {};
@@ -79,8 +78,8 @@ export async function benchVerify({ rounds = 15 } = {}) {
     {
       what: "guard, cold, against crypto.verify alone",
       target: "≥ 0.90",
-      measured: shown(bareRatio),
-      reached: bareRatio.median >= 0.9,
+      measured: shown(spread(coldRatios)),
+      reached: spread(coldRatios).median >= 0.9,
     },
     ...Object.keys(peers.cold).map((name): Finding => {
       const ratio = against("guard, cold", name);
