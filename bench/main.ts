@@ -6,6 +6,7 @@ import { benchFaults, faultsUsage } from "./faults.ts";
 import type { Finding } from "./figures.ts";
 import { benchLimits } from "./limits.ts";
 import { benchOauthRefresh } from "./oauth-refresh.ts";
+import { barChart, chartsOf } from "./plots.ts";
 import { benchPostgres } from "./postgres.ts";
 import { canPin } from "./processes.ts";
 import { benchProfile } from "./profile.ts";
@@ -69,6 +70,8 @@ mkdirSync(results, { recursive: true });
 const measured = onlyPage || onlyFaults ? [] : asked.length > 0 ? (asked as Name[]) : known;
 for (const name of measured) await perform(name, scenarios[name]);
 if (onlyFaults && !(await perform("faults", () => benchFaults(process.argv.slice(3))))) process.exitCode = 1;
+const charts = chartsOf(everything());
+for (const [name, chart] of Object.entries(charts)) writeFileSync(`${results}${name}.svg`, barChart(chart));
 writeFileSync(`${results}README.md`, page());
 
 /** Whether every target was reached. */
@@ -98,6 +101,14 @@ function line({ what, target, measured, reached }: Finding): string {
   return `${reached ? "✔" : "✖"} ${what}: ${measured} (target ${target})`;
 }
 
+/** All results that there are, by their scenarios. */
+function everything() {
+  const files = readdirSync(results).filter((file) => file.endsWith(".json"));
+  return Object.fromEntries(
+    files.map((file) => [file.slice(0, -5), JSON.parse(readFileSync(`${results}${file}`, "utf8"))]),
+  );
+}
+
 function page(): string {
   const all = readdirSync(results)
     .filter((file) => file.endsWith(".json"))
@@ -110,6 +121,12 @@ function page(): string {
   );
   const { machine, node } = all[0] ?? {};
   return `${readFileSync(here("./about-results.md"), "utf8").trim()}
+
+## Plots
+
+${Object.entries(charts)
+  .map(([name, { title }]) => `![${title}](${name}.svg)`)
+  .join("\n\n")}
 
 ## Figures
 
