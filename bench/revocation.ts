@@ -1,4 +1,10 @@
-import { type KeyturnServer, startExample, startKeyturn, type Tokens } from "../tests/keyturn-process.ts";
+import {
+  type KeyturnServer,
+  password,
+  startExample,
+  startKeyturn,
+  type Tokens,
+} from "../tests/keyturn-process.ts";
 import { createStage, type Stage } from "../tests/stage.ts";
 import { makePostgres } from "./faults/postgres-server.ts";
 import { type Finding, rounded } from "./figures.ts";
@@ -59,16 +65,17 @@ interface House {
 }
 
 async function house(stage: Stage, database: string | undefined): Promise<House> {
-  const followed = await startKeyturn(stage, database === undefined ? {} : { database });
+  const environment = { KEYTURN_TRUSTED_PROXIES: "1" };
+  const followed = await startKeyturn(stage, { environment, ...(database !== undefined && { database }) });
   const revoking =
     database === undefined ? followed : await startKeyturn(stage, { database, beside: followed });
-  const environment = { KEYTURN_ISSUER: followed.issuer, ...(await followed.addResource("api")) };
-  const started = await Promise.all(apis.map((file) => startExample(stage, file, environment)));
+  const ofApis = { KEYTURN_ISSUER: followed.issuer, ...(await followed.addResource("api")) };
+  const started = await Promise.all(apis.map((file) => startExample(stage, file, ofApis)));
   await revoking.register("alice");
   return {
     revoking,
     ports: started.map(({ url }) => Number(new URL(url).port)),
-    owner: await revoking.login("alice", "the owner's"),
+    owner: await signIn(revoking),
     async stop() {
       for (const { process } of started) await process.kill();
       await revoking.stop();
@@ -76,6 +83,18 @@ async function house(stage: Stage, database: string | undefined): Promise<House>
     },
   };
 }
+
+/** From another address each time, as a proxy would say: somebody who signs in so often from one is held off. */
+async function signIn(server: KeyturnServer): Promise<Tokens> {
+  const number = signIns++;
+  const headers = { "x-forwarded-for": `198.51.${number >> 8}.${number & 255}` };
+  const json = { username: "alice", password, device: "a bench" };
+  const reply = await server.call("/login", { json, headers });
+  if (reply.status !== 200) throw new Error(`a sign-in is answered ${reply.status}`);
+  return reply.json;
+}
+
+let signIns = 0;
 
 async function measure({ revoking, ports, owner }: House, rounds: number): Promise<Latency> {
   const asked = await Promise.all(
@@ -87,7 +106,7 @@ async function measure({ revoking, ports, owner }: House, rounds: number): Promi
   let refreshToken = owner.refreshToken;
   for (let round = 0; round < rounds; round++) {
     if (performance.now() - minted > 300_000) throw new Error("the rounds take longer than a token lives");
-    const { accessToken, sessionId } = await revoking.login("alice");
+    const { accessToken, sessionId } = await signIn(revoking);
     const fields = `Authorization: Bearer ${accessToken}\r\n`;
     for (const api of asked) {
       const { status } = await api.exchange("", fields);
@@ -120,7 +139,7 @@ async function measure({ revoking, ports, owner }: House, rounds: number): Promi
 
 async function underLoad(given: House, rounds: number): Promise<Latency> {
   const { revoking } = given;
-  const logins = Array.from({ length: 4 * refreshesInFlight }, () => revoking.login("alice", "load"));
+  const logins = Array.from({ length: 4 * refreshesInFlight }, () => signIn(revoking));
   const tokens = (await Promise.all(logins)).map(({ refreshToken }) => refreshToken);
   let isOver = false;
   const loading = (async () => {
@@ -128,7 +147,7 @@ async function underLoad(given: House, rounds: number): Promise<Latency> {
     const target = { port: revoking.port, path: "/refresh", connections: refreshesInFlight, next };
     while (!isOver) await load({ ...target, seconds: 1 });
   })();
-  const owner = await revoking.login("alice", "the owner's");
+  const owner = await signIn(revoking);
   const latency = await measure({ ...given, owner }, rounds);
   isOver = true;
   await loading;
