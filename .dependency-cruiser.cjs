@@ -3,7 +3,7 @@
  *
  * Floors of packages/server/src (see ARCHITECTURE.md):
  *   6  index.ts  app.ts  server.ts  fetch-handler.ts
- *   5  routes.ts  page-routes.ts  openapi.ts  cli/  jobs/  admin/api  admin/console
+ *   5  pipeline.ts  routes.ts  node-door.ts  page-routes.ts  openapi.ts  cli/  jobs/  admin/api  admin/console
  *   4  account-api/  oauth/  providers/  pages/  admin/commands/
  *   3  http/: the words in which every door speaks HTTP
  *   2  users  sessions  tokens  keys  clients  consents  roles  rate-limits  audit
@@ -22,7 +22,17 @@ const floors = [
   inServer("users", "sessions", "tokens", "keys", "clients", "consents", "roles", "rate-limits", "audit"),
   inServer("http"),
   inServer("account-api", "oauth", "providers", "pages", "admin/commands"),
-  inServer("routes", "page-routes", "openapi", "cli", "jobs", "admin/api", "admin/console"),
+  inServer(
+    "pipeline",
+    "routes",
+    "node-door",
+    "page-routes",
+    "openapi",
+    "cli",
+    "jobs",
+    "admin/api",
+    "admin/console",
+  ),
   inServer("index", "app", "server", "fetch-handler", "session-reader"),
 ];
 const above = (floor) => floors.slice(floor + 1).join("|");

@@ -34,10 +34,12 @@ import type { Endpoint } from "./http/endpoint.ts";
 import { browserNonce } from "./http/form-token.ts";
 import { createTraffic } from "./http/traffic.ts";
 import { deleteExpiredJob, startJobs } from "./jobs/jobs.ts";
+import { createNodeDoor } from "./node-door.ts";
 import { scopesIn } from "./oauth/scopes.ts";
 import { createLog } from "./observability/log.ts";
 import { createMetrics } from "./observability/metrics.ts";
 import { openApiDocument } from "./openapi.ts";
+import { createPipeline } from "./pipeline.ts";
 import { createRouter } from "./routes.ts";
 import { createSessionReader } from "./session-reader.ts";
 import type { Database } from "./storage/database.ts";
@@ -168,7 +170,9 @@ function openDoors(rooms: Rooms, hooks: Hooks, onOutdated: AppOptions["onOutdate
       oauth.consents.grantStatements(who, { scopes: scopesIn(scope), resources }),
     traffic,
   });
-  const router = createRouter({ endpoints, pages: routes, authentication, settings, metrics, log, traffic });
+  const pipeline = createPipeline({ endpoints, authentication, settings, metrics, log, traffic });
+  const router = createRouter({ pipeline, pages: routes, settings, log });
+  const nodeDoor = createNodeDoor({ pipeline, settings, log });
   const jobs = startJobs(
     [
       { name: "signing-keys", everySeconds: 5, run: () => signingKeys.tick() },
@@ -203,6 +207,7 @@ function openDoors(rooms: Rooms, hooks: Hooks, onOutdated: AppOptions["onOutdate
     pages,
     oauth,
     router,
+    nodeDoor,
     guard,
     localGuard,
     /** What the job does that forgets clients which nobody used; how many. */

@@ -87,7 +87,7 @@ export async function createKeyturn(
   return {
     settings: app.settings,
     fetch,
-    nodeHandler: nodeHandler(fetch, app.settings.issuer),
+    nodeHandler: nodeHandler(app, fetch),
     guard: app.guard,
     createGuard: app.localGuard,
     session: app.sessionOf,

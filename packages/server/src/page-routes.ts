@@ -1,6 +1,7 @@
 import type { Context, Hono } from "hono";
 import { Refusal } from "./errors.ts";
 import { commonHeaders } from "./http/answers.ts";
+import { fetchBody } from "./http/arrival.ts";
 import type { BrowserSessions } from "./http/browser-sessions.ts";
 import { readForm } from "./http/form.ts";
 import type { FormOwner, FormTokens } from "./http/form-token.ts";
@@ -18,8 +19,9 @@ import { parsePairs, readPairs } from "./http/parameters.ts";
 import type { Traffic } from "./http/traffic.ts";
 import type { Log } from "./observability/log.ts";
 import type { Metrics } from "./observability/metrics.ts";
+import { callerOf, singleQuery } from "./pipeline.ts";
 import { limits } from "./primitives/limits.ts";
-import { callerOf, type RouterEnv, singleQuery } from "./routes.ts";
+import { type RouterEnv, socketAddressOf } from "./routes.ts";
 import { DatabasePaused, DatabaseUnavailable } from "./storage/database.ts";
 
 interface Dependencies {
@@ -164,7 +166,7 @@ async function handle({ context, page, dependencies }: Serving): Promise<PageAns
   const isFromElsewhere = page.fromElsewhere === true;
   const site = isPost && !isFromElsewhere ? dependencies.siteOf({ header }) : "unknown";
   if (site === "cross") return { problem: "cross_site" };
-  const ip = callerOf(context, dependencies.settings);
+  const ip = callerOf({ header, socketAddress: socketAddressOf(context) }, dependencies.settings);
   const found = await findPerson({ header, ip }, dependencies);
   const owner = ownerOfForms({ page, header, person: found.person, site, dependencies });
   let fields: ReadonlyMap<string, string> = new Map();
@@ -183,7 +185,7 @@ async function handle({ context, page, dependencies }: Serving): Promise<PageAns
   if (page.access === "person" && found.person === undefined) {
     return withCookies(also, { location: page.strangersGoTo(request) });
   }
-  if (isPost && page.isOauth !== true) fields = await readForm(req.raw);
+  if (isPost && page.isOauth !== true) fields = await readForm(fetchBody(req.raw));
   const isGood = !isPost || isFromElsewhere || owner.isGood(request.field("form_token"));
   return withCookies(
     also,
@@ -194,7 +196,7 @@ async function handle({ context, page, dependencies }: Serving): Promise<PageAns
 /** RFC 6749 §3.1: the query of GET, the form of POST. */
 async function oauthPairs(page: Page, request: Request) {
   if (page.isOauth !== true) return [];
-  if (page.method === "POST") return readPairs(request);
+  if (page.method === "POST") return readPairs(fetchBody(request));
   const query = request.url.indexOf("?");
   return query < 0 ? [] : parsePairs(request.url.slice(query + 1));
 }

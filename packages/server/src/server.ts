@@ -19,15 +19,19 @@ import { limits } from "./primitives/limits.ts";
 type Listener = (incoming: IncomingMessage, outgoing: ServerResponse) => Promise<void>;
 
 /**
- * A fetch handler for node:http and for Express.
- * @param issuer says which headers go with the refusal of a request that cannot be handed on
+ * Keyturn for node:http and for Express.
+ * @param fetch takes what the straight door leaves
  * @param ownsProcess whether the globals Request and Response may be replaced by the lighter ones of
  *   @hono/node-server, which are some tens of microseconds a request faster: not in somebody else's process
  */
-export function nodeHandler(fetch: FetchHandler, issuer: string, ownsProcess = false): Listener {
+export function nodeHandler(
+  { nodeDoor, settings }: Pick<App, "nodeDoor" | "settings">,
+  fetch: FetchHandler,
+  ownsProcess = false,
+): Listener {
   // Only the address is handed on: the rest of the environment is of no use to the endpoints.
   const callback = (request: Request, env: unknown) => fetch(request, env as { incoming: IncomingMessage });
-  const common = commonHeaders(issuer);
+  const common = commonHeaders(settings.issuer);
   // The endpoints answer for themselves: what comes here has a Host or a path that makes no address.
   const errorHandler = () => {
     const description = "The address of the request or its Host header is malformed.";
@@ -37,6 +41,8 @@ export function nodeHandler(fetch: FetchHandler, issuer: string, ownsProcess = f
   };
   const listener = getRequestListener(callback, { overrideGlobalObjects: ownsProcess, errorHandler });
   return (incoming, outgoing) => {
+    const served = nodeDoor(incoming, outgoing);
+    if (served !== undefined) return served;
     restoreBody(incoming);
     return listener(incoming, outgoing);
   };
@@ -108,7 +114,7 @@ export async function bind(address: { port: number; host: string }): Promise<Bou
 export async function listen(app: App, bound?: BoundServer): Promise<RunningServer> {
   const { server, port, host } = bound ?? (await bind(app.settings));
   server.off("request", answerStarting);
-  server.on("request", nodeHandler(fetchHandler(app), app.settings.issuer, true));
+  server.on("request", nodeHandler(app, fetchHandler(app), true));
   server.on("clientError", refuseUnreadable(commonHeaders(app.settings.issuer)));
   const sockets = socketsOf(server);
   let stopping: Promise<void> | undefined;

@@ -57,6 +57,7 @@ export function revocationsEndpoint({ revocations }: { revocations: Revocations 
       schema: z.object({ seq: z.int(), entries: z.array(entry) }),
     },
     refusals: ["invalid_request", "invalid_client", "busy", "not_acceptable"],
+    streams: true,
     handle,
   };
 }

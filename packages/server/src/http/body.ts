@@ -1,20 +1,25 @@
+import { isUtf8 } from "node:buffer";
 import type { z } from "zod";
 import { Refusal } from "../errors.ts";
 import { limits } from "../primitives/limits.ts";
+import type { ArrivingBody } from "./arrival.ts";
 
 /**
  * The JSON body of a request, checked against its schema.
  * @throws Refusal unsupported_media_type, body_too_large, invalid_json, invalid_request
  */
-export async function readJsonBody(request: Request, schema: z.ZodType, optional: boolean): Promise<unknown> {
-  const { headers } = request;
-  const type = headers.get("content-type");
+export async function readJsonBody(
+  request: ArrivingBody,
+  schema: z.ZodType,
+  optional: boolean,
+): Promise<unknown> {
+  const type = request.header("content-type");
   // A form or plain text can be posted by any page without a preflight: only JSON is read.
-  if (type === null && optional && !hasBody(request)) return check(schema, {});
+  if (type === undefined && optional && !hasBody(request)) return check(schema, {});
   // RFC 8259 §8.1: JSON "MUST be encoded using UTF-8"; who announces anything else means other characters than we read.
-  if (type === null || !JSON_TYPE.test(type)) throw new Refusal("unsupported_media_type");
+  if (type === undefined || !JSON_TYPE.test(type)) throw new Refusal("unsupported_media_type");
   // RFC 9110 §8.4: who cannot decode a representation answers 415. We do not: a small body may unpack to a huge one.
-  if ((headers.get("content-encoding") ?? "identity").toLowerCase() !== "identity") {
+  if ((request.header("content-encoding") ?? "identity").toLowerCase() !== "identity") {
     throw new Refusal("unsupported_media_type", {
       description: "Send the body as it is, without a Content-Encoding.",
     });
@@ -26,30 +31,29 @@ export async function readJsonBody(request: Request, schema: z.ZodType, optional
 
 const JSON_TYPE = /^application\/json\s*(;\s*charset="?utf-8"?\s*)?;?$/i;
 
-function hasBody(request: Request): boolean {
-  const length = request.headers.get("content-length");
-  return (length !== null && length !== "0") || request.headers.has("transfer-encoding");
+function hasBody({ header }: ArrivingBody): boolean {
+  const length = header("content-length");
+  return (length !== undefined && length !== "0") || header("transfer-encoding") !== undefined;
 }
 
 /**
  * The whole body, if it is not larger than a body may be.
  * @throws Refusal body_too_large, invalid_request
  */
-export async function readBytes(request: Request): Promise<Uint8Array> {
-  const length = request.headers.get("content-length");
-  if (length !== null && Number(length) > limits.bodyBytesMax) throw tooLarge();
+export async function readBytes(request: ArrivingBody): Promise<Uint8Array> {
+  const length = Number(request.header("content-length") ?? 0);
+  if (length > limits.bodyBytesMax) throw tooLarge();
+  let bytes: Uint8Array | undefined;
   try {
-    // node:http holds a body to its Content-Length. Elsewhere, and without one, the bytes are counted.
-    const bytes = length === null ? await readCounted(request) : new Uint8Array(await request.arrayBuffer());
-    if (bytes.byteLength > limits.bodyBytesMax) throw tooLarge();
-    // A body was announced and is gone: something in front of us has read it.
-    if (bytes.byteLength === 0 && Number(length ?? 0) > 0) throw unreadable();
-    return bytes;
-  } catch (error) {
-    if (error instanceof Refusal) throw error;
+    bytes = await request.readBody(limits.bodyBytesMax);
+  } catch {
     // The caller hung up, or something in front of us has read the body already. Neither is a fault of ours.
     throw unreadable();
   }
+  if (bytes === undefined) throw tooLarge();
+  // A body was announced and is gone: something in front of us has read it.
+  if (bytes.byteLength === 0 && length > 0) throw unreadable();
+  return bytes;
 }
 
 function unreadable(): Refusal {
@@ -59,29 +63,12 @@ function unreadable(): Refusal {
   });
 }
 
-async function readCounted(request: Request): Promise<Uint8Array> {
-  if (request.body === null) return new Uint8Array();
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of request.body) {
-    bytes += chunk.byteLength;
-    if (bytes > limits.bodyBytesMax) throw tooLarge();
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
-}
-
 // RFC 8259 §8.1: no byte order mark, which is kept here so that the parser refuses it; and no byte that is not
 // UTF-8 may become a replacement character, which would be stored as if it had been sent.
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
 /** Undefined: the bytes are not UTF-8. */
 export function decodeUtf8(bytes: Uint8Array): string | undefined {
-  try {
-    return utf8.decode(bytes);
-  } catch {
-    return undefined;
-  }
+  if (!isUtf8(bytes)) return undefined;
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
 }
 
 function notUtf8(): never {

@@ -73,6 +73,8 @@ interface EndpointBase {
   };
   /** Codes of the catalogue that this endpoint itself may answer with, besides those every endpoint may. */
   readonly refusals: readonly RefusalCode[];
+  /** Whether an answer may be a stream. */
+  readonly streams?: true;
   /** Default: no-store. */
   readonly cache?: string;
   /** Whether pages of any origin may call it, without cookies (public keys, discovery, OAuth). Default: no. */

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { Refusal } from "../errors.ts";
 import { limits } from "../primitives/limits.ts";
+import { fetchBody } from "./arrival.ts";
 import { readForm } from "./form.ts";
 
 const FORM = "application/x-www-form-urlencoded";
@@ -12,7 +13,9 @@ const post = (
   headers: Record<string, string> = { "content-type": FORM },
 ) =>
   readForm(
-    new Request("http://localhost/", { method: "POST", body, headers, duplex: "half" } as RequestInit),
+    fetchBody(
+      new Request("http://localhost/", { method: "POST", body, headers, duplex: "half" } as RequestInit),
+    ),
   );
 
 const refusedWith = (code: string) => (error: unknown) => error instanceof Refusal && error.code === code;

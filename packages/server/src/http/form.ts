@@ -1,5 +1,6 @@
 import { Refusal } from "../errors.ts";
 import { limits } from "../primitives/limits.ts";
+import type { ArrivingBody } from "./arrival.ts";
 import { decodeUtf8, readBytes } from "./body.ts";
 
 /** The URL Standard, §5: what a browser makes of a form without files. */
@@ -9,10 +10,10 @@ const FORM_TYPE = /^application\/x-www-form-urlencoded\s*(;\s*charset="?utf-8"?\
  * The fields of a posted form, each at most once.
  * @throws Refusal unsupported_media_type, body_too_large, invalid_request
  */
-export async function readForm(request: Request): Promise<ReadonlyMap<string, string>> {
-  if (!FORM_TYPE.test(request.headers.get("content-type") ?? "")) throw new Refusal("unsupported_media_type");
+export async function readForm(request: ArrivingBody): Promise<ReadonlyMap<string, string>> {
+  if (!FORM_TYPE.test(request.header("content-type") ?? "")) throw new Refusal("unsupported_media_type");
   // A small body may unpack to a huge one.
-  if ((request.headers.get("content-encoding") ?? "identity").toLowerCase() !== "identity") {
+  if ((request.header("content-encoding") ?? "identity").toLowerCase() !== "identity") {
     throw new Refusal("unsupported_media_type");
   }
   return parseForm(decodeUtf8(await readBytes(request)) ?? refuse());

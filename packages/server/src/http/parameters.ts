@@ -1,5 +1,6 @@
 import { Refusal } from "../errors.ts";
 import { limits } from "../primitives/limits.ts";
+import type { ArrivingBody } from "./arrival.ts";
 import { decodeUtf8, readBytes } from "./body.ts";
 
 /**
@@ -26,18 +27,18 @@ export interface Parameters {
 export type Pairs = readonly (readonly [name: string, value: string])[];
 
 /** @throws Refusal unsupported_media_type, body_too_large, invalid_request */
-export async function readParameters(request: Request): Promise<Parameters> {
+export async function readParameters(request: ArrivingBody): Promise<Parameters> {
   return parametersOf(await readPairs(request));
 }
 
 /** @throws Refusal unsupported_media_type, body_too_large, invalid_request */
-export async function readPairs(request: Request): Promise<Pairs> {
-  const { headers } = request;
+export async function readPairs(request: ArrivingBody): Promise<Pairs> {
+  const type = request.header("content-type");
   // A POST without a body has no type either, and an empty stream on some servers.
-  if (headers.get("content-type") === null && (await readBytes(request)).length === 0) return [];
-  if (!FORM_TYPE.test(headers.get("content-type") ?? "")) throw wrongType();
+  if (type === undefined && (await readBytes(request)).length === 0) return [];
+  if (!FORM_TYPE.test(type ?? "")) throw wrongType();
   // A small body may unpack to a huge one.
-  if ((headers.get("content-encoding") ?? "identity").toLowerCase() !== "identity") throw wrongType();
+  if ((request.header("content-encoding") ?? "identity").toLowerCase() !== "identity") throw wrongType();
   return parsePairs(decodeUtf8(await readBytes(request)) ?? refuse("is not UTF-8"));
 }
 
