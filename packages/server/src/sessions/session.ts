@@ -3,6 +3,7 @@ import { type Id, idFromBytes, timeOfId } from "../primitives/id.ts";
 import type { EndReason } from "./end.ts";
 import { decodeRecent, type Supersession } from "./recent.ts";
 import type { SessionRow } from "./sessions.sql.ts";
+import { unpackUserAgent } from "./user-agent.ts";
 
 /**
  * What a session is for: an app that holds a refresh token, a browser that holds a cookie, a client that the user let
@@ -108,7 +109,7 @@ export function sessionFromRow(row: SessionRow, settings: LifeSettings): Session
     amr: row.amr === "" ? [] : row.amr.split(" "),
     device: row.device ?? undefined,
     ip: row.ip ?? undefined,
-    userAgent: row.user_agent ?? undefined,
+    userAgent: row.user_agent === null ? undefined : unpackUserAgent(row.user_agent),
     keyThumbprint: row.dpop_thumbprint ?? undefined,
     createdAt: timeOfId(idFromBytes(row.id)),
     authenticatedAt: row.authenticated_at,

@@ -13,6 +13,7 @@ export interface SessionRow {
   amr: string;
   device: string | null;
   ip: string | null;
+  /** As user-agent.ts packs it. */
   user_agent: string | null;
   dpop_thumbprint: string | null;
   authenticated_at: number;

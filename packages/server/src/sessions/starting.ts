@@ -26,6 +26,7 @@ import {
   whichAlone,
   whichSessionIf,
 } from "./sessions.sql.ts";
+import { packUserAgent } from "./user-agent.ts";
 
 /** A session with what its holder presents from now on: the value of the cookie, or the first refresh token. */
 export interface StartedSession {
@@ -193,7 +194,7 @@ function newRow(parts: { input: NewSession; id: Id; now: number; settings: LifeS
     amr: input.amr.join(" "),
     device: input.device ?? null,
     ip: input.ip ?? null,
-    user_agent: input.userAgent ?? null,
+    user_agent: input.userAgent === undefined ? null : packUserAgent(input.userAgent),
     dpop_thumbprint: input.keyThumbprint ?? null,
     authenticated_at: input.authenticatedAt ?? now,
     last_used_at: now,

@@ -3,6 +3,7 @@ import { limits } from "../../primitives/limits.ts";
 import { addressBlock } from "../../rate-limits/address.ts";
 import { type SessionRow, selectSession, selectSessions } from "../../sessions/sessions.sql.ts";
 import { type SoftwareOf, softwareNames } from "../../sessions/software.ts";
+import { unpackUserAgent } from "../../sessions/user-agent.ts";
 import type { Reader } from "../../storage/database.ts";
 import type { TellableRow } from "./security-notices.sql.ts";
 
@@ -25,7 +26,7 @@ export async function newDevice(
   if (session === undefined || session.ip === null || session.user_agent === null) return undefined;
   const block = addressBlock(session.ip);
   const softwareOf = await softwareNames();
-  const device = deviceOf(session.user_agent, softwareOf);
+  const device = deviceOf(unpackUserAgent(session.user_agent), softwareOf);
   if (block === undefined || device === undefined) return undefined;
   const userId = idFromBytes(session.user_id);
   const before = await database.all<SessionRow>(
@@ -37,7 +38,7 @@ export async function newDevice(
   // Most sessions of somebody are of few browsers, and reading what one calls itself is dear.
   const known = new Set(before.map(({ user_agent: userAgent }) => userAgent));
   const isKnown = [...known].some(
-    (userAgent) => userAgent !== null && deviceOf(userAgent, softwareOf) === device,
+    (userAgent) => userAgent !== null && deviceOf(unpackUserAgent(userAgent), softwareOf) === device,
   );
   return isKnown ? undefined : { device, ip: session.ip };
 }

@@ -6,6 +6,7 @@ import { firstIdAt, type Id, idFromBytes, newId } from "../../primitives/id.ts";
 import { limits } from "../../primitives/limits.ts";
 import { type SessionRow, selectSession } from "../../sessions/sessions.sql.ts";
 import { softwareNames } from "../../sessions/software.ts";
+import { unpackUserAgent } from "../../sessions/user-agent.ts";
 import type { Database, Sql } from "../../storage/database.ts";
 import { deviceOf, newDevice } from "./new-device.ts";
 import {
@@ -206,7 +207,7 @@ async function providerFacts(detail: MailDetail, labelOf: Dependencies["labelOf"
 async function deviceFacts(row: TellableRow, database: Pick<Database, "one">): Promise<MailDetail> {
   const session =
     row.session_id && (await database.one<SessionRow>(selectSession(idFromBytes(row.session_id))));
-  const device = session?.user_agent && deviceOf(session.user_agent, await softwareNames());
+  const device = session?.user_agent && deviceOf(unpackUserAgent(session.user_agent), await softwareNames());
   return device ? { device } : {};
 }
 
