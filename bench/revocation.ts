@@ -1,3 +1,4 @@
+import { createGuard, type FeedPolicy } from "@keyturn/guard";
 import {
   type KeyturnServer,
   password,
@@ -30,6 +31,7 @@ const giveUpMs = 5_000;
  */
 export async function benchRevocation({ rounds = 150 } = {}) {
   const results: Record<string, Latency> = {};
+  let cut: Awaited<ReturnType<typeof whileCut>> | undefined;
   const stage = createStage();
   const postgres = await makePostgres();
   try {
@@ -37,6 +39,7 @@ export async function benchRevocation({ rounds = 150 } = {}) {
     const sqlite = await house(stage, undefined);
     results["SQLite, one server"] = await measure(sqlite, rounds);
     results["SQLite, one server, under load"] = await underLoad(sqlite, rounds);
+    cut = await whileCut(sqlite, rounds);
     await sqlite.stop();
     const nodes = await house(stage, postgres.url);
     results["PostgreSQL, two nodes"] = await measure(nodes, rounds);
@@ -52,7 +55,15 @@ export async function benchRevocation({ rounds = 150 } = {}) {
     measured: `p50 ${rounded(p50, 0)} ms, p99 ${rounded(p99, 0)} ms, most ${rounded(max, 0)} ms of ${samples}`,
     reached: p99 < 100,
   }));
-  return { findings, rounds, guards: apisCount, refreshesInFlight, results };
+  if (cut !== undefined) findings.push(...cut.findings);
+  return {
+    findings,
+    rounds,
+    guards: apisCount,
+    refreshesInFlight,
+    results,
+    whileTheFeedIsCut: cut?.outcomes,
+  };
 }
 
 interface House {
@@ -61,6 +72,7 @@ interface House {
   /** Ports of the three APIs. */
   readonly ports: readonly number[];
   readonly owner: Tokens;
+  readonly resource: { readonly id: string; readonly secret: string };
   stop(): Promise<void>;
 }
 
@@ -69,13 +81,15 @@ async function house(stage: Stage, database: string | undefined): Promise<House>
   const followed = await startKeyturn(stage, { environment, ...(database !== undefined && { database }) });
   const revoking =
     database === undefined ? followed : await startKeyturn(stage, { database, beside: followed });
-  const ofApis = { KEYTURN_ISSUER: followed.issuer, ...(await followed.addResource("api")) };
+  const { RESOURCE_ID, RESOURCE_SECRET } = await followed.addResource("api");
+  const ofApis = { KEYTURN_ISSUER: followed.issuer, RESOURCE_ID, RESOURCE_SECRET };
   const started = await Promise.all(apis.map((file) => startExample(stage, file, ofApis)));
   await revoking.register("alice");
   return {
     revoking,
     ports: started.map(({ url }) => Number(new URL(url).port)),
     owner: await signIn(revoking),
+    resource: { id: RESOURCE_ID, secret: RESOURCE_SECRET },
     async stop() {
       for (const { process } of started) await process.kill();
       await revoking.stop();
@@ -135,6 +149,78 @@ async function measure({ revoking, ports, owner }: House, rounds: number): Promi
   for (const api of asked) api.close();
   owner = { ...owner, accessToken: token, refreshToken };
   return latencyOf(all);
+}
+
+/**
+ * What a guard does while only its feed is cut: with a token that lives and one whose session ended a moment ago, by
+ * each policy; and how soon the second is refused by the guard that asks the server.
+ */
+async function whileCut({ revoking, owner, resource }: House, rounds: number) {
+  const guard = createGuard({
+    issuer: revoking.issuer,
+    audience: revoking.issuer,
+    resource,
+    feedStaleAfterSeconds: 0.5,
+    fetch: (input, init) =>
+      String(input).endsWith("/revocations") ? Promise.reject(new Error("cut")) : fetch(input, init),
+  });
+  const outcome = async (token: string, whenFeedBroken: FeedPolicy) => {
+    const verification = await guard.verify(token, { whenFeedBroken });
+    return verification.ok ? 200 : verification.refusal.status;
+  };
+  const policies = ["accept", "introspect", "refuse"] as const;
+  const outcomes: Record<string, Record<FeedPolicy, number[]>> = {};
+  const note = (what: string, policy: FeedPolicy, status: number) => {
+    outcomes[what] ??= { accept: [], introspect: [], refuse: [] };
+    const statuses = outcomes[what][policy];
+    if (!statuses.includes(status)) statuses.push(status);
+  };
+  const asking: number[] = [];
+  const untilRefused: number[] = [];
+  try {
+    for (let round = 0; round < rounds; round++) {
+      const { accessToken, sessionId } = await signIn(revoking);
+      const asked = performance.now();
+      note("a token that lives", "introspect", await outcome(accessToken, "introspect"));
+      asking.push(performance.now() - asked);
+      for (const policy of policies) note("a token that lives", policy, await outcome(accessToken, policy));
+      const address = `/sessions/${sessionId}`;
+      const { status } = await revoking.call(address, { method: "DELETE", token: owner.accessToken });
+      const revokedAt = performance.now();
+      if (status !== 204) throw new Error(`the revocation is answered ${status}`);
+      while ((await outcome(accessToken, "introspect")) === 200) {
+        if (performance.now() - revokedAt > giveUpMs) throw new Error("a revoked session is let in");
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+      untilRefused.push(performance.now() - revokedAt);
+      for (const policy of policies) note("a revoked one", policy, await outcome(accessToken, policy));
+    }
+  } finally {
+    guard.close();
+  }
+  const told = (what: string) => policies.map((policy) => `${policy} ${outcomes[what]?.[policy].join("/")}`);
+  const [ask, refused] = [latencyOf(asking), latencyOf(untilRefused)];
+  const findings: Finding[] = [
+    {
+      what: "the feed is cut: a token that lives",
+      target: "accept 200, introspect 200, refuse 503",
+      measured: told("a token that lives").join(", "),
+      reached: told("a token that lives").join(", ") === "accept 200, introspect 200, refuse 503",
+    },
+    {
+      what: "the feed is cut: a revoked one",
+      target: "accept 200, introspect 401, refuse 503",
+      measured: told("a revoked one").join(", "),
+      reached: told("a revoked one").join(", ") === "accept 200, introspect 401, refuse 503",
+    },
+    {
+      what: "the feed is cut: revocation to the first 401 by introspect",
+      target: "most ≤ 1000 ms",
+      measured: `p50 ${rounded(refused.p50, 0)} ms, p99 ${rounded(refused.p99, 0)} ms, most ${rounded(refused.max, 0)} ms; a question takes p50 ${rounded(ask.p50, 1)} ms, p99 ${rounded(ask.p99, 1)} ms`,
+      reached: refused.max <= 1000,
+    },
+  ];
+  return { findings, outcomes, asking: ask, untilRefused: refused };
 }
 
 async function underLoad(given: House, rounds: number): Promise<Latency> {

@@ -107,6 +107,57 @@ test("guards go on through a crash of the server, each route by its policy, and 
   assert.deepEqual([told[0], told[1], told.at(-1)], ["feed_up", "feed_down", "feed_up"]);
 });
 
+test("introspect: while only the feed is cut, the server itself is asked, and what ends meanwhile is refused at once", async () => {
+  let cut = new AbortController();
+  let isCut = false;
+  const events: GuardEvent[] = [];
+  const guard = createGuard({
+    issuer: keyturn.issuer,
+    audience: keyturn.issuer,
+    resource: { id: resource.RESOURCE_ID, secret: resource.RESOURCE_SECRET },
+    feedStaleAfterSeconds: 1,
+    whenFeedBroken: "introspect",
+    onEvent: (event) => void events.push(event),
+    fetch(input, init) {
+      if (!String(input).endsWith("/revocations")) return fetch(input, init);
+      if (isCut) return Promise.reject(new Error("cut"));
+      const signals = [cut.signal, ...(init?.signal ? [init.signal] : [])];
+      return fetch(input, { ...init, signal: AbortSignal.any(signals) });
+    },
+  });
+  stage.onClear(() => guard.close());
+  await guard.ready();
+  const [ended, kept] = [await keyturn.login("alice"), await keyturn.login("alice")];
+  for (const { accessToken } of [ended, kept]) assert.equal(await outcomeOf(guard, accessToken), "good");
+  isCut = true;
+  cut.abort();
+  await untilTrue(3, () => guard.feed().state === "broken", "the feed was not cut");
+  await keyturn.call("/logout", { json: { refreshToken: ended.refreshToken } });
+  assert.equal(await outcomeOf(guard, ended.accessToken, { whenFeedBroken: "accept" }), "good");
+  assert.equal(await outcomeOf(guard, ended.accessToken, insist), 503);
+  assert.equal(await outcomeOf(guard, ended.accessToken), 401, "introspect: refused at once");
+  assert.equal(await outcomeOf(guard, kept.accessToken), "good", "introspect: goes on");
+  isCut = false;
+  cut = new AbortController();
+  await untilTrue(12, () => guard.feed().state === "live", "the guard did not come back to the feed");
+  await untilTrue(
+    1,
+    async () => (await outcomeOf(guard, ended.accessToken, { whenFeedBroken: "accept" })) === 401,
+    "the guard does not know what ended meanwhile",
+  );
+  assert.ok(!events.some(({ type }) => type === "introspection_failed"));
+
+  await keyturn.kill();
+  await untilTrue(3, () => guard.feed().state === "broken", "the feed was not cut");
+  await untilTrue(
+    3,
+    async () => (await outcomeOf(guard, kept.accessToken)) === 503,
+    "introspect lets in whom nobody vouches for",
+  );
+  assert.ok(events.some(({ type }) => type === "introspection_failed"));
+  await keyturn.restart();
+});
+
 test("tokens outlive a crash: the keys, the sessions and the refresh tokens are those of before", async () => {
   const before = await keyturn.login("alice");
   const turned = await keyturn.refresh(before.refreshToken);

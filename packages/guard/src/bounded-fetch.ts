@@ -5,7 +5,7 @@ export type Fetch = typeof fetch;
 export type FetchedJson = { readonly status: number; readonly headers: Headers; readonly body: unknown };
 
 const bytesMax = 262_144;
-const timeoutMs = 5000;
+const timeoutMsDefault = 5000;
 
 const isLoopback = (host: string) =>
   host === "localhost" || host.endsWith(".localhost") || host === "[::1]" || /^127(\.\d{1,3}){3}$/.test(host);
@@ -40,18 +40,35 @@ async function readBounded(response: Response, url: string): Promise<string> {
   return text + decoder.decode();
 }
 
+export type JsonRequest = {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  /** Default 5000. */
+  readonly timeoutMs?: number;
+};
+
 /**
- * Fetches JSON: at most 256 KB, within 5 seconds, no redirect followed. `body` is undefined unless the status is 200.
+ * Fetches JSON: at most 256 KB, within 5 seconds unless the request says otherwise, no redirect followed. `body` is undefined unless the status is 200.
  *
  * @throws Error with a sentence that names the address and what went wrong.
  */
-export async function fetchJson(fetch: Fetch, url: string): Promise<FetchedJson> {
+export async function fetchJson(
+  fetch: Fetch,
+  url: string,
+  { timeoutMs = timeoutMsDefault, headers, ...request }: JsonRequest = {},
+): Promise<FetchedJson> {
   let text: string;
   let response: Response;
   try {
     // "manual" and not "error": some runtimes do not know the latter. A redirect is then simply not a 200.
     const signal = AbortSignal.timeout(timeoutMs);
-    response = await fetch(url, { redirect: "manual", signal, headers: { accept: "application/json" } });
+    response = await fetch(url, {
+      ...request,
+      redirect: "manual",
+      signal,
+      headers: { accept: "application/json", ...headers },
+    });
     if (response.status !== 200) {
       await response.body?.cancel().catch(() => {});
       return { status: response.status, headers: response.headers, body: undefined };
@@ -59,7 +76,7 @@ export async function fetchJson(fetch: Fetch, url: string): Promise<FetchedJson>
     text = await readBounded(response, url);
   } catch (cause) {
     if (cause instanceof Error && cause.message.startsWith(url)) throw cause;
-    throw new Error(`${url} could not be fetched: ${describe(cause)}`, { cause });
+    throw new Error(`${url} could not be fetched: ${describe(cause, timeoutMs)}`, { cause });
   }
   try {
     return { status: 200, headers: response.headers, body: JSON.parse(text) };
@@ -69,7 +86,7 @@ export async function fetchJson(fetch: Fetch, url: string): Promise<FetchedJson>
 }
 
 /** The innermost words of an error: a failed fetch hides "connection refused" in its cause. */
-function describe(error: unknown): string {
+function describe(error: unknown, timeoutMs: number): string {
   if (!(error instanceof Error)) return String(error);
   if (error.name === "TimeoutError") return `no answer within ${timeoutMs / 1000} seconds`;
   const { cause } = error;

@@ -15,7 +15,9 @@ export type GuardEvent =
   | { readonly type: "keys_failed"; readonly message: string; readonly retryInSeconds: number }
   | { readonly type: "key_ignored"; readonly keyId: string | undefined; readonly message: string }
   | { readonly type: "feed_up"; readonly lastSeq: number; readonly entries: number }
-  | { readonly type: "feed_down"; readonly reason: FeedProblem; readonly message: string };
+  | { readonly type: "feed_down"; readonly reason: FeedProblem; readonly message: string }
+  /** The issuer was asked about a token and did not say; told once, and again when the message is another. */
+  | { readonly type: "introspection_failed"; readonly message: string };
 
 export type FeedProblem = "unreachable" | "unauthorized" | "unreadable" | "silent" | "ended" | "full";
 

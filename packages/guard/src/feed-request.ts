@@ -25,7 +25,8 @@ export type FeedRequestHandlers = {
   readonly lost: (reason: FeedProblem, message: string) => void;
 };
 
-function authorization({ id, secret }: ResourceCredentials): string {
+/** Of a request to the issuer. */
+export function authorization({ id, secret }: ResourceCredentials): string {
   // RFC 6749 §2.3.1: id and secret are form-urlencoded before they are joined.
   return `Basic ${btoa(`${encodeURIComponent(id)}:${encodeURIComponent(secret)}`)}`;
 }

@@ -6,9 +6,10 @@ import { createEmit } from "./events.ts";
 import { type Feed, type FeedStatus, noFeed } from "./feed.ts";
 import { findOpenStream } from "./feed-connection.ts";
 import type { Identity } from "./identity.ts";
+import { createIntrospection } from "./introspection.ts";
 import { createIssuer } from "./issuer.ts";
 import { createKeySet } from "./key-set.ts";
-import { whenThere } from "./maybe-promise.ts";
+import { type MaybePromise, whenThere } from "./maybe-promise.ts";
 import { type GuardOptions, type GuardSettings, readOptions } from "./options.ts";
 import { type Refusal, refuse } from "./refusal.ts";
 import type { RefusalReason } from "./refusal-reason.ts";
@@ -113,6 +114,16 @@ function connect(options: GuardOptions, settings: GuardSettings, internals: Guar
     });
   }
 
+  const introspection =
+    settings.resource === undefined || source !== undefined
+      ? undefined
+      : createIntrospection({
+          url: issuer.introspectionUrl,
+          resource: settings.resource,
+          fetch: fetch ?? globalThis.fetch,
+          emit,
+          elapsedMs,
+        });
   const stopListening = source?.onKeysChanged?.(() => keySet.reload());
   const feed = follow();
   const binding = createBinding(settings, { cryptography, nowMs, nonces: options.dpopNonces });
@@ -121,7 +132,7 @@ function connect(options: GuardOptions, settings: GuardSettings, internals: Guar
     feed.close();
     keySet.close();
   };
-  return { keySet, revocations, feed, emit, nowMs, binding, close };
+  return { keySet, revocations, feed, introspection, emit, nowMs, binding, close };
 }
 
 /** What a refusal may need to know. */
@@ -134,7 +145,8 @@ type Asked = {
 /** {@link createGuard} with parts that tests replace. */
 export function createGuardWith(options: GuardOptions, internals: GuardInternals): Guard {
   const settings = readOptions(options);
-  const { keySet, revocations, feed, emit, nowMs, binding, close } = connect(options, settings, internals);
+  const parts = connect(options, settings, internals);
+  const { keySet, revocations, feed, introspection, emit, nowMs, binding, close } = parts;
   const cache = createTokenCache(settings.cacheTokensMax);
   const authenticate = createAuthentication({
     keySet,
@@ -186,8 +198,24 @@ export function createGuardWith(options: GuardOptions, internals: GuardInternals
       verified.revocationsVersion = version;
     }
     const policy = requirement?.whenFeedBroken ?? settings.whenFeedBroken;
-    // "accept" is the only word that lets a token pass; any other refuses.
-    return policy !== "accept" && !feed.isLive() ? "feed_broken" : undefined;
+    // "accept" is the only word that lets a token pass unasked; any other than that and "introspect" refuses.
+    if (policy === "accept" || feed.isLive()) return undefined;
+    return policy === "introspect" && introspection !== undefined ? undefined : "feed_broken";
+  }
+
+  /** A token that nothing is held against. Where the feed cannot be heard, the issuer may have the last word. */
+  function pass(
+    verified: VerifiedToken,
+    requirement: Requirement | undefined,
+    presented?: Presentation,
+  ): MaybePromise<Verification> {
+    const policy = requirement?.whenFeedBroken ?? settings.whenFeedBroken;
+    if (policy !== "introspect" || introspection === undefined || feed.isLive()) return verified.verification;
+    return whenThere(introspection.ask(verified.token), (worth) => {
+      if (worth === "active") return verified.verification;
+      const { identity } = verified.verification;
+      return no(worth === "inactive" ? "inactive" : "feed_broken", { requirement, presented, identity });
+    });
   }
 
   function objection(
@@ -209,7 +237,7 @@ export function createGuardWith(options: GuardOptions, internals: GuardInternals
     if (stale !== undefined) return no(stale, asked);
     return whenThere(binding.objection(verified, presented, requirement), (unbound) => {
       const reason = unbound ?? (verified.key.withdrawn ? "unknown_key" : objection(verified, requirement));
-      return reason === undefined ? verified.verification : no(reason, asked);
+      return reason === undefined ? pass(verified, requirement, presented) : no(reason, asked);
     });
   }
 
@@ -222,9 +250,12 @@ export function createGuardWith(options: GuardOptions, internals: GuardInternals
     return keyThumbprint === undefined && presented === undefined && takesBearer && !isBoundOnly(requirement);
   }
 
-  function decidePlain(verified: VerifiedToken, requirement: Requirement | undefined): Verification {
+  function decidePlain(
+    verified: VerifiedToken,
+    requirement: Requirement | undefined,
+  ): MaybePromise<Verification> {
     const reason = objection(verified, requirement);
-    if (reason === undefined) return verified.verification;
+    if (reason === undefined) return pass(verified, requirement);
     return no(reason, { requirement, identity: verified.verification.identity });
   }
 

@@ -1,7 +1,11 @@
 import { type Fetch, fetchJson, parseSafeUrl } from "./bounded-fetch.ts";
 import type { LoadedKeys } from "./key-set.ts";
 
-type Metadata = { readonly jwksUri: string | undefined; readonly feedUrl: string | undefined };
+type Metadata = {
+  readonly jwksUri: string | undefined;
+  readonly feedUrl: string | undefined;
+  readonly introspectionUrl: string | undefined;
+};
 
 /** What the guard learns from an issuer over the network. */
 export type Issuer = {
@@ -9,6 +13,8 @@ export type Issuer = {
   loadKeys(): Promise<LoadedKeys>;
   /** Where the revocation feed is. @throws Error (rejects) with a sentence for the log. */
   feedUrl(): Promise<string>;
+  /** Where it says what a token is worth (RFC 7662). @throws Error (rejects) with a sentence for the log. */
+  introspectionUrl(): Promise<string>;
 };
 
 export type IssuerParts = {
@@ -52,7 +58,11 @@ function readMetadata(body: unknown, issuer: string, url: string): Metadata {
     );
   }
   const text = (value: unknown) => (typeof value === "string" ? value : undefined);
-  return { jwksUri: text(fields.jwks_uri), feedUrl: text(fields.keyturn_revocation_feed) };
+  return {
+    jwksUri: text(fields.jwks_uri),
+    feedUrl: text(fields.keyturn_revocation_feed),
+    introspectionUrl: text(fields.introspection_endpoint),
+  };
 }
 
 async function discover(issuer: string, fetch: Fetch): Promise<Metadata> {
@@ -100,6 +110,12 @@ export function createIssuer({ issuer, jwksUri, fetch, elapsedMs }: IssuerParts)
       const told = jwksUri === undefined ? (await metadata()).feedUrl : undefined;
       const url = told ?? `${issuer.replace(/\/$/, "")}/revocations`;
       parseSafeUrl(url, "keyturn_revocation_feed");
+      return url;
+    },
+    async introspectionUrl() {
+      const told = jwksUri === undefined ? (await metadata()).introspectionUrl : undefined;
+      const url = told ?? `${issuer.replace(/\/$/, "")}/oauth/introspect`;
+      parseSafeUrl(url, "introspection_endpoint");
       return url;
     },
   };

@@ -148,11 +148,17 @@ function readOrigin({ origin }: GuardOptions): string | undefined {
 export function readOptions(options: GuardOptions): GuardSettings {
   const whenFeedBroken = readChoice<FeedPolicy>("whenFeedBroken", options.whenFeedBroken, [
     "accept",
+    "introspect",
     "refuse",
   ]);
   const resource = readResource(options);
   if (whenFeedBroken === "refuse" && resource === undefined && options.source?.follow === undefined) {
     throw new TypeError('createGuard: whenFeedBroken "refuse" needs a feed to follow; give `resource` too.');
+  }
+  if (whenFeedBroken === "introspect" && (resource === undefined || options.source !== undefined)) {
+    throw new TypeError(
+      'createGuard: whenFeedBroken "introspect" asks the issuer by HTTP; give `resource`, and no `source`.',
+    );
   }
   const { jwksUri, feedStaleAfterSeconds: stale } = options;
   const issuer = readIssuer(options);

@@ -23,6 +23,7 @@ export type RefusalReason =
   | "not_yet_valid"
   | "revoked"
   | "reminted"
+  | "inactive"
   | "missing_scope"
   | "missing_role"
   | "missing_permission"

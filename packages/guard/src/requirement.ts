@@ -3,9 +3,10 @@ import type { RefusalReason } from "./refusal-reason.ts";
 
 /**
  * What to do with a good token while the revocation feed cannot be heard: `accept` it (revocations are felt late,
- * at the latest when the token expires) or `refuse` with 503.
+ * at the latest when the token expires), `introspect` (ask the issuer about the token, RFC 7662; 503 when it does not
+ * answer either) or `refuse` with 503.
  */
-export type FeedPolicy = "accept" | "refuse";
+export type FeedPolicy = "accept" | "introspect" | "refuse";
 
 /** What a route asks of a token besides being valid. */
 export type Requirement = {
