@@ -45,12 +45,16 @@ async function scene(
   issuer.routes.set("/.well-known/openid-configuration", json(metadata));
   const asked: URLSearchParams[] = [];
   let how: (form: URLSearchParams, response: ServerResponse, request: IncomingMessage) => void = says(true);
-  issuer.routes.set(path, async (request, response) => {
+  issuer.routes.set(path, (request, response) => {
     let body = "";
-    for await (const chunk of request) body += chunk;
-    const form = new URLSearchParams(body);
-    asked.push(form);
-    how(form, response, request);
+    request.on("data", (chunk: Buffer) => {
+      body += chunk.toString();
+    });
+    request.on("end", () => {
+      const form = new URLSearchParams(body);
+      asked.push(form);
+      how(form, response, request);
+    });
   });
   const events: GuardEvent[] = [];
   let ahead = 0;
