@@ -1,4 +1,6 @@
 import sql, { type Sql } from "sql-template-tag";
+import { consentExists } from "../consents/consents.sql.ts";
+import type { Id } from "../primitives/id.ts";
 
 export interface DeviceRow {
   device_digest: Uint8Array;
@@ -32,6 +34,10 @@ export const insertDevice = (row: DeviceRow): Sql => sql`
 
 export const deviceIs = (digest: Uint8Array, state: string): Sql =>
   sql`EXISTS (SELECT 1 FROM device_authorizations WHERE device_digest = ${digest} AND state = ${state})`;
+
+/** Whether it has been let in, and what its user has agreed to still holds. */
+export const deviceIsAllowed = (digest: Uint8Array, by: { userId: Id; clientId: string }): Sql =>
+  sql`${deviceIs(digest, "allowed")} AND ${consentExists(by.userId, by.clientId)}`;
 
 export const selectDevice = (digest: Uint8Array): Sql =>
   sql`SELECT ${columns} FROM device_authorizations WHERE device_digest = ${digest}`;

@@ -15,6 +15,7 @@ import {
   type DeviceRow,
   deleteDevicesBefore,
   deviceIs,
+  deviceIsAllowed,
   insertDevice,
   selectByUserCode,
   selectDevice,
@@ -222,11 +223,14 @@ export function createDeviceCodes({ database, clock, key, rateLimits }: Dependen
       return { outcome: "too_soon" };
     },
 
-    /** For the transaction that starts the session: its condition, and what spends the code. */
-    spending(deviceCode: string) {
+    /**
+     * For the transaction that starts the session: its condition, and what spends the code. Who lets a device in agrees
+     * to what it asks for; who has taken that back since lets nobody in.
+     */
+    spending(deviceCode: string, { userId, clientId }: { userId: Id; clientId: string }) {
       const digest = sha256(deviceCode);
       return {
-        onlyIf: deviceIs(digest, "allowed"),
+        onlyIf: deviceIsAllowed(digest, { userId, clientId }),
         follows: (onlyIf: Sql, session: Id) => [
           updateGiven(digest, { session: idToBytes(session), at: clock.now(), onlyIf }),
         ],

@@ -368,6 +368,17 @@ describe("the page", () => {
   });
 });
 
+test("a device that was let in gets nothing once its user has withdrawn what it was given", async () => {
+  const { device_code, user_code } = await begin();
+  await decide(user_code);
+  const page = await browser.open("/account");
+  const withdrawn = await browser.submit(page, "/account/applications/withdraw", { client: tv.client.id });
+  assert.equal(withdrawn.headers.get("location"), "/account?notice=withdrawn");
+  const sessions = await server.countRows("sessions");
+  assertOauthError(await poll(device_code), "access_denied");
+  assert.equal(await server.countRows("sessions"), sessions);
+});
+
 test("what has expired is deleted", async () => {
   await begin();
   clock.pass(limits.deviceCodeSeconds + 61);

@@ -133,7 +133,7 @@ function startFor(
       // RFC 9449 §5: refresh tokens of confidential clients are bound to the client already.
       keyThumbprint: isConfidential(client) ? undefined : dpopThumbprint,
     },
-    deviceCodes.spending(deviceCode),
+    deviceCodes.spending(deviceCode, { userId: granted.userId, clientId: client.id }),
   );
 }
 
