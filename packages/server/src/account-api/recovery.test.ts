@@ -131,6 +131,21 @@ test("who has an app still is asked for its code, and a second code of the same 
   assertRefusal(await recover(user.username, code), refusal);
 });
 
+test("a code is not spent without its ticket: a failure between them leaves the code good", async () => {
+  const { user, code } = await passkeyOnly();
+  await addTotp(server, user);
+  await server.database.batch([sql`ALTER TABLE sign_in_tickets RENAME TO out_of_reach`]);
+  const failed = await server.callQuietly("/login/recovery", { json: { username: user.username, code } });
+  await server.database.batch([sql`ALTER TABLE out_of_reach RENAME TO sign_in_tickets`]);
+  assert.equal(failed.status, 500);
+  const events = await server.app.audit.list({ userId: user.id });
+  assert.ok(!events.some(({ type }) => type === "recovery_code.used"));
+  const replies = await Promise.all(Array.from({ length: 5 }, () => recover(user.username, code)));
+  const tickets = replies.filter(({ json }) => json.error === "second_factor_required");
+  assert.equal(tickets.length, 1, "and of several at once one gets the ticket");
+  for (const { json } of tickets) server.secrets.add(String(json.ticket));
+});
+
 test("a code that was mailed is no code of the sheet: after it a recovery code is the second factor", async () => {
   const user = await server.addUser(`mailed${++count}`);
   const { recoveryCodes } = await addPasskey(server, user);

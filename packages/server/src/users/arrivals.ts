@@ -5,6 +5,7 @@ import { isRecovered, MFA } from "../sessions/acr.ts";
 import type { Session, SessionKind } from "../sessions/session.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import type { StartOptions } from "../sessions/starting.ts";
+import type { Sql } from "../storage/database.ts";
 import type { FactorMethod, OwnedFactors } from "./factors/owned.ts";
 import type { TicketPurpose, Tickets } from "./factors/tickets.ts";
 import { cleanText } from "./names.ts";
@@ -49,7 +50,10 @@ export interface SecondFactorRequired {
 export type Arrived = SignedInArrival | SecondFactorRequired;
 
 type ArrivedHow = Arrival & { readonly amr: readonly string[] };
-type ArriveOptions = Pick<StartOptions, "also" | "onlyIf" | "follows">;
+type ArriveOptions = Pick<StartOptions, "also" | "onlyIf"> & {
+  /** What uses up the proof, given the condition that there is a session, or a ticket for one. */
+  readonly follows?: ((onlyIf: Sql) => readonly Sql[]) | undefined;
+};
 
 export type FactorPolicy = Pick<Settings, "secondFactor" | "secondFactorRoles">;
 
@@ -122,8 +126,9 @@ export function createArrivals({ sessions, ownedBy, tickets, settings }: Depende
       const purpose = hasSecond ? "second_factor" : "enrolment";
       const device = cleanText(how.device, limits.deviceCharactersMax);
       const arrival = { clientId, kind, amr, keyThumbprint, device };
-      const { onlyIf, also } = options;
-      const ticket = await tickets.issue({ userId: user.id, purpose, arrival, onlyIf, also });
+      const { onlyIf, also, follows } = options;
+      const given = { userId: user.id, purpose, arrival, onlyIf, also } as const;
+      const ticket = await tickets.issue({ ...given, follows });
       return ticket === undefined
         ? undefined
         : { outcome: "second_factor_required", ticket, purpose, methods: methodsAfter(amr, methods) };

@@ -6,7 +6,7 @@ import { addressBlock } from "../../rate-limits/address.ts";
 import type { Bucket, RateLimits } from "../../rate-limits/rate-limits.ts";
 import { rateRules } from "../../rate-limits/rules.ts";
 import { RECOVERY_AMR } from "../../sessions/acr.ts";
-import type { Database } from "../../storage/database.ts";
+import type { Database, Sql } from "../../storage/database.ts";
 import { type Arrival, type Arrivals, type Arrived, type FactorPolicy, mustHaveSecond } from "../arrivals.ts";
 import { loginKey } from "../names.ts";
 import { type User, userFromRow } from "../user.ts";
@@ -14,7 +14,7 @@ import { selectUserByKey, type UserRow } from "../users.sql.ts";
 import { passkeyIsOnlyWayIn } from "../ways-in.sql.ts";
 import type { TooManyAttempts } from "./code-limits.ts";
 import { both, selectWhether } from "./factors.sql.ts";
-import { type Proof, useProof } from "./proof.ts";
+import type { Proof } from "./proof.ts";
 import type { RecoveryCodes } from "./recovery-codes.ts";
 import type { Totp } from "./totp.ts";
 
@@ -65,12 +65,9 @@ export function createRecovery(dependencies: Dependencies) {
 
   async function enter(user: User, proof: Proof, arrival: Arrival): Promise<Arrived | undefined> {
     const how = { ...arrival, amr: RECOVERY_AMR };
-    // Who has an app still is asked for its code: the ticket for that is worth a code that is spent.
-    if (await totp.isOn(user.id)) {
-      const isUsed = await useProof(database, { userId: user.id, proof });
-      return isUsed ? arrivals.arrive(user, how) : undefined;
-    }
-    return arrivals.enter(user, how, { onlyIf: proof.onlyIf, follows: proof.spend });
+    const use = { onlyIf: proof.onlyIf, follows: (onlyIf: Sql) => proof.spend(onlyIf) };
+    // Who has an app still is asked for its code, by a ticket that takes the place of the code.
+    return (await totp.isOn(user.id)) ? arrivals.arrive(user, how, use) : arrivals.enter(user, how, use);
   }
 
   async function auditLimited({ rule, subject }: Bucket, ip: string | undefined): Promise<void> {

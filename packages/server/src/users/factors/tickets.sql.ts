@@ -46,6 +46,9 @@ const alive = ({
 export const selectTicket = (life: TicketLife): Sql =>
   sql`SELECT t.user_id, t.purpose, t.arrival, t.tries, t.expires_at FROM sign_in_tickets t WHERE ${alive(life)}`;
 
+export const ticketExists = (digest: Uint8Array): Sql =>
+  sql`EXISTS (SELECT 1 FROM sign_in_tickets WHERE digest = ${digest})`;
+
 export const ticketIsAlive = (life: TicketLife): Sql =>
   sql`EXISTS (SELECT 1 FROM sign_in_tickets t WHERE ${alive(life)})`;
 

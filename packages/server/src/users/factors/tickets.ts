@@ -14,6 +14,7 @@ import {
   insertTicket,
   selectTicket,
   type TicketRow,
+  ticketExists,
   ticketIsAlive,
 } from "./tickets.sql.ts";
 
@@ -53,12 +54,15 @@ export function createTickets({ database, clock }: { database: Database; clock: 
       arrival: TicketArrival;
       onlyIf?: Sql | undefined;
       also?: readonly Sql[] | undefined;
+      /** The same, given the condition that there is a ticket: what uses up the proof that it is for. */
+      follows?: ((onlyIf: Sql) => readonly Sql[]) | undefined;
     }): Promise<string | undefined> {
-      const { userId, purpose, arrival, onlyIf = anyway, also = [] } = given;
+      const { userId, purpose, arrival, onlyIf = anyway, also = [], follows = () => [] } = given;
       const ticket = randomSecret("ktt_");
       const expiresAt = clock.now() + limits.ticketMinutesMax * 60_000;
+      const digest = sha256(ticket);
       const row = {
-        digest: sha256(ticket),
+        digest,
         userId,
         purpose,
         arrival: JSON.stringify(arrival),
@@ -66,7 +70,12 @@ export function createTickets({ database, clock }: { database: Database; clock: 
         onlyIf,
       };
       // The user's row is held: of two uses of one proof at once the second one sees that it is used up.
-      const [, inserted] = await database.batch([lockUser(userId), insertTicket(row), ...also]);
+      const [, inserted] = await database.batch([
+        lockUser(userId),
+        insertTicket(row),
+        ...also,
+        ...follows(ticketExists(digest)),
+      ]);
       return inserted?.changes === 1 ? ticket : undefined;
     },
 
