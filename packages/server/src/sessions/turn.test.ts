@@ -371,4 +371,42 @@ describe("rule 6: a token newer than the row", () => {
       [9],
     );
   });
+
+  test("a late copy of an older request signs nobody out after it, in the window and when that is closed", () => {
+    const { state, token } = turned(2);
+    const open = { ...rules, restoreWindowOpen: true };
+    const adopted = decideTurn(state, token(9), at(START, open));
+    assert.ok(adopted.act === "turn");
+    // The other tab still has the token before; and a thief has an old one.
+    for (const rule of [open, rules]) {
+      for (const generation of [8, 2, 1, 0]) {
+        assert.deepEqual(decideTurn(adopted.next, token(generation), at(START + HOUR, rule)), {
+          act: "refuse",
+          reason: "superseded",
+        });
+      }
+    }
+    // The one that was adopted is remembered, and is judged as any.
+    assert.equal(decideTurn(adopted.next, token(9), at(START + 1000, rules)).act, "replay");
+    const stolen = { ...token(9), attempt: undefined };
+    assert.deepEqual(decideTurn(adopted.next, stolen, at(START + HOUR, rules)), {
+      act: "end",
+      reason: "reused",
+    });
+  });
+
+  test("after four more turns an old token shows a theft again", () => {
+    const { state, token } = turned(2);
+    const first = decideTurn(state, token(9), at(START, { ...rules, restoreWindowOpen: true }));
+    assert.ok(first.act === "turn");
+    let { next, successor } = first;
+    for (let turns = 0; turns < 3; turns++) {
+      assert.equal(decideTurn(next, token(8), at(START + HOUR, rules)).act, "refuse");
+      const presented = { ...token(0), generation: successor.generation, secret: successor.secret };
+      const decision = decideTurn(next, presented, at(START, rules));
+      assert.ok(decision.act === "turn");
+      ({ next, successor } = decision);
+    }
+    assert.deepEqual(decideTurn(next, token(8), at(START + HOUR, rules)), { act: "end", reason: "reused" });
+  });
 });

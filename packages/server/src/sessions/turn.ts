@@ -199,6 +199,11 @@ function decide(state: TurnState | undefined, presented: Presented, rules: TurnR
     }
   }
 
+  // Of before an adoption (rule 6) nothing is remembered: this may be a request of an honest client that is late, as a
+  // copy of the one that was adopted. It is given nothing; four turns later the row knows again what is too old.
+  const isMemoryShort = state.recent.length < Math.min(state.generation, RECENT_MAX);
+  if (replaced === undefined && isMemoryShort) return refuse("superseded");
+
   // 5. An old token, back after its time. Thief or owner, one of them holds a copy: nobody keeps the session.
   return { act: "end", reason: "reused" };
 }
