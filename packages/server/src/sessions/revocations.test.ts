@@ -129,3 +129,30 @@ describe("the feed of another node", () => {
     await listener.stop();
   });
 });
+
+test("a clock that is ahead for a while deletes no entry that is needed when it is right again", async () => {
+  const second = 1000;
+  const hour = 3600 * second;
+  let now = 1_800_000_000_000;
+  const { revocations, sessions } = buildSessions({ ...here, clock: { now: () => now } });
+  const started = await sessions.start(appSession(await addUser(here)));
+  assert.ok(started);
+  await sessions.end(started.session.id, { reason: "ended_by_operator", actor: "operator" });
+  const isKept = async () => {
+    const { entries } = await revocations.snapshot();
+    return entries.some(({ session }) => session === started.session.id);
+  };
+  assert.ok(await isKept());
+  const right = now;
+  now = right + 20 * hour;
+  await revocations.deletePast();
+  now = right + 60 * second;
+  await revocations.deletePast();
+  assert.ok(await isKept(), "it was needed all the time");
+  now = right + 2 * hour;
+  await revocations.deletePast();
+  now = right + 3 * hour;
+  await revocations.deletePast();
+  now = right;
+  assert.ok(!(await isKept()), "what is past at two looks is deleted");
+});

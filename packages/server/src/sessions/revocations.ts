@@ -43,6 +43,8 @@ const POLL_MILLISECONDS = { told: 1000, untold: 200 };
 /** A feed that was not read for so long is behind the others. */
 const CURRENT_MILLISECONDS = 2500;
 const RETRY_MILLISECONDS = 200;
+/** What the first deletion of a process leaves: it cannot know yet whether the clock is right. */
+const FIRST_LOOK_SECONDS = 24 * 60 * 60;
 
 interface Dependencies {
   database: Database;
@@ -65,6 +67,8 @@ export function createRevocations({ database, clock, log }: Dependencies) {
   let listener: Listener | undefined;
   let wakes = 0;
   let readAt = Number.NEGATIVE_INFINITY;
+  /** When what is past was deleted last; seconds since 1970. */
+  let lookedAt: number | undefined;
 
   async function entriesAfter(seq: number): Promise<Revocation[]> {
     const now = toSeconds(clock.now());
@@ -224,9 +228,15 @@ export function createRevocations({ database, clock, log }: Dependencies) {
       await database.batch(appendWide({ clientId, soft, ...validity(clock.now()) }));
       await wake();
     },
+    /**
+     * Deletes entries that no token needs any more. A clock that is ahead for an hour or a day is no reason to forget what
+     * is needed when it is right again: so what counts is the time of the look before, an hour ago.
+     */
     async deletePast(): Promise<void> {
       const now = toSeconds(clock.now());
-      await deleteInSlices(database, (rows) => deletePast(now, rows));
+      const end = Math.min(now, lookedAt ?? now - FIRST_LOOK_SECONDS);
+      lookedAt = now;
+      await deleteInSlices(database, (rows) => deletePast(end, rows));
     },
   };
 }
