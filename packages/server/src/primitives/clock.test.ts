@@ -1,17 +1,32 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { steadyClock } from "./clock.ts";
+import { type ClockDistance, steadyClock } from "./clock.ts";
 
 const DAY = 24 * 60 * 60 * 1000;
 
 function machine() {
   let [wall, steady] = [1_800_000_000_000, 5_000];
-  const clock = steadyClock(
-    () => wall,
-    () => steady,
-  );
+  let remembered: ClockDistance | undefined;
+  const memory = {
+    read: () => remembered,
+    write: (known: ClockDistance) => {
+      remembered = known;
+    },
+  };
+  const start = () => steadyClock({ wall: () => wall, steady: () => steady, memory });
+  let clock = start();
+  // It has run for a while.
+  wall += 20_000;
+  steady += 20_000;
   return {
     now: () => clock.now(),
+    /** The process dies, and another takes its place. */
+    restart(): void {
+      clock = start();
+    },
+    forget(): void {
+      remembered = undefined;
+    },
     /** Time goes by, on both clocks. */
     pass(milliseconds: number): void {
       wall += milliseconds;
@@ -76,11 +91,67 @@ describe("the clock of this machine", () => {
     assert.equal(now(), wall() - DAY);
   });
 
+  test("a process that starts while the clock is wrong takes what the one before it knew", () => {
+    const { now, pass, set, wall, restart } = machine();
+    now();
+    set(DAY);
+    restart();
+    assert.equal(now(), wall() - DAY);
+    pass(1000);
+    restart();
+    set(-DAY);
+    assert.equal(now(), wall());
+  });
+
+  test("that holds for processes that each live for a moment only", () => {
+    const { now, pass, set, wall, restart, forget } = machine();
+    forget();
+    for (let life = 0; life < 12; life++) {
+      restart();
+      now();
+      pass(1000);
+    }
+    set(-DAY);
+    restart();
+    assert.equal(now(), wall() + DAY);
+  });
+
+  test("the first process of a machine believes no jump more than another: what comes after it is taken at once", () => {
+    const { now, pass, set, wall, restart, forget } = machine();
+    forget();
+    set(DAY);
+    restart();
+    assert.equal(now(), wall());
+    pass(1000);
+    set(-DAY);
+    assert.equal(now(), wall());
+  });
+
+  test("a correction that was made while no process ran is believed after ten seconds", () => {
+    const { now, pass, set, wall, restart } = machine();
+    now();
+    set(-DAY);
+    restart();
+    now();
+    pass(10_000);
+    assert.equal(now(), wall());
+    restart();
+    assert.equal(now(), wall());
+  });
+
+  test("small steps that add up are remembered", () => {
+    const { now, pass, set, wall, restart } = machine();
+    for (let step = 0; step < 20; step++) {
+      set(700);
+      now();
+      pass(1000);
+    }
+    restart();
+    assert.equal(now(), wall());
+  });
+
   test("says whole milliseconds", () => {
-    const clock = steadyClock(
-      () => 1_800_000_000_000,
-      () => 0.123_456,
-    );
+    const clock = steadyClock({ wall: () => 1_800_000_000_000, steady: () => 0.123_456 });
     assert.ok(Number.isSafeInteger(clock.now()));
   });
 });

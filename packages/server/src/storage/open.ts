@@ -1,5 +1,6 @@
 import { type Clock, steadyClock } from "../primitives/clock.ts";
 import { type Database, DatabaseUnavailable } from "./database.ts";
+import { clockMemory } from "./sqlite-clock.ts";
 
 /** Where the storage room says what an operator should know. A pino logger fits. */
 export interface StorageLog {
@@ -28,7 +29,7 @@ export async function openDatabase(options: OpenOptions): Promise<Database> {
     const { openSqlite } = await import("./sqlite.ts");
     return openSqlite({
       path,
-      clock: clock ?? steadyClock(),
+      clock: clock ?? steadyClock({ memory: clockMemory(path) }),
       onDeath: (error) => log?.warn({ err: error }, "The SQLite writing thread ended; it is started again"),
     });
   }
