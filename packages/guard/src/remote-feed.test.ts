@@ -5,7 +5,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { GuardEvent } from "./events.ts";
-import { createGuardWith, type Guard, type GuardInternals } from "./guard.ts";
+import { createGuardWith, type Guard } from "./guard.ts";
+import type { GuardInternals } from "./guard-parts.ts";
 import type { GuardOptions } from "./options.ts";
 import type { RevocationEntry } from "./revocations.ts";
 import {
