@@ -30,6 +30,10 @@ const UNAVAILABLE = new Map([
   ["25P03", "the transaction stood idle for too long"],
   ["25P04", "the transaction took too long"],
   ["26000", "it forgot a prepared statement; ask again"],
+  [
+    "42P05",
+    "a pooler there gives connections to others between transactions: have it keep them (pool_mode = session), or give the address of PostgreSQL itself",
+  ],
   ["42501", "this user lacks a right there: make it the owner of the tables and the schema"],
   ["53300", "it has no connection left: raise max_connections, or lower the connections of each node"],
   ["53100", "its disk is full: make room, nothing else is needed"],
