@@ -13,7 +13,7 @@ export interface Copy {
   readonly at: number;
 }
 
-const windowSecondsMax = 60;
+const windowSecondsMax = 300;
 const name = "older";
 const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
@@ -42,6 +42,8 @@ export async function restoreCopy(scene: Scene, copy: Copy, random: Random): Pro
   // Each device has come back once: then no honest one needs the window any more.
   while (performance.now() < closeAt && devices(scene).some(({ turnedAt }) => turnedAt < restoredAt))
     await pause(50);
+  // Who was not back by then stays out until they sign in, as docs/production.md says.
+  for (const { record, turnedAt } of devices(scene)) if (turnedAt < restoredAt) record.mayBeForgotten = true;
   const closeWindow = scene.world.nodes.map((node) => async () => {
     node.set("KEYTURN_RESTORE_WINDOW_UNTIL", undefined);
     await node.stop();
