@@ -40,19 +40,21 @@ function readArguments(args: readonly string[]) {
   return { wanted, kills, turns, seed, secondsMax: whole("seconds"), people: Math.max(1, whole("people")) };
 }
 
-export async function benchFaults(args: readonly string[]) {
+/** One for each engine that is asked for: each is of its own commit, and long. */
+export function faultsScenarios(args: readonly string[]) {
   const { wanted, ...asked } = readArguments(args);
-  const runs: Report[] = [];
-  for (const engine of wanted) {
-    const log = (line: string) => console.error(`  ${engine}: ${line}`);
-    log(`seed ${asked.seed}`);
-    const more = { ofEach: 5, lanes: 48, eventfulness: 1, graceSeconds: 1, command: "dist" } as const;
-    const report = await runFaults({ engine, ...asked, ...more, log });
-    for (const { kind, what, session, history } of report.complaints.slice(0, complaintsShownMax))
-      log(`${kind}: ${what} (session ${session ?? "none"})\n    ${history.join("\n    ")}`);
-    runs.push({ ...report, complaints: report.complaints.slice(0, complaintsShownMax) });
-  }
-  return { findings: runs.flatMap(findingsOf), runs };
+  return wanted.map((engine) => ({ name: `faults-${engine}`, run: () => benchFaults(engine, asked) }));
+}
+
+async function benchFaults(engine: Engine, asked: Omit<ReturnType<typeof readArguments>, "wanted">) {
+  const log = (line: string) => console.error(`  ${engine}: ${line}`);
+  log(`seed ${asked.seed}`);
+  const more = { ofEach: 5, lanes: 48, eventfulness: 1, graceSeconds: 1, command: "dist" } as const;
+  const report = await runFaults({ engine, ...asked, ...more, log });
+  const complaints = report.complaints.slice(0, complaintsShownMax);
+  for (const { kind, what, session, history } of complaints)
+    log(`${kind}: ${what} (session ${session ?? "none"})\n    ${history.join("\n    ")}`);
+  return { findings: findingsOf(report), run: { ...report, complaints } };
 }
 
 const complaintsShownMax = 20;

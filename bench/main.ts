@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
-import { benchFaults, faultsUsage } from "./faults.ts";
+import { faultsScenarios, faultsUsage } from "./faults.ts";
 import type { Finding } from "./figures.ts";
 import { benchLimits } from "./limits.ts";
 import { benchOauthRefresh } from "./oauth-refresh.ts";
@@ -69,7 +69,8 @@ if (canPin && !onlyFaults) spawnSync("taskset", ["-pc", "1", String(process.pid)
 mkdirSync(results, { recursive: true });
 const measured = onlyPage || onlyFaults ? [] : asked.length > 0 ? (asked as Name[]) : known;
 for (const name of measured) await perform(name, scenarios[name]);
-if (onlyFaults && !(await perform("faults", () => benchFaults(process.argv.slice(3))))) process.exitCode = 1;
+for (const faults of onlyFaults ? faultsScenarios(process.argv.slice(3)) : [])
+  if (!(await perform(faults.name, faults.run))) process.exitCode = 1;
 const charts = chartsOf(everything());
 for (const [name, chart] of Object.entries(charts)) writeFileSync(`${results}${name}.svg`, barChart(chart));
 writeFileSync(`${results}README.md`, page());

@@ -13,7 +13,7 @@ export interface Copy {
   readonly at: number;
 }
 
-const windowSecondsMax = 300;
+const windowSecondsMax = 60;
 const name = "older";
 const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 

@@ -111,5 +111,5 @@ function exchange(
 }
 
 function clear(file: string): void {
-  for (const end of ["", "-wal", "-shm", "-journal"]) rmSync(file + end, { force: true });
+  for (const end of ["", "-wal", "-shm", "-journal", "-clock"]) rmSync(file + end, { force: true });
 }
