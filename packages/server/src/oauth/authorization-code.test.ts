@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createPublicKey, type JsonWebKey, verify } from "node:crypto";
 import { after, before, test } from "node:test";
+import sql from "sql-template-tag";
 import { assertRefusal, startTestServer, stoppedClock, type TestServer } from "../test-server.ts";
 import { accessTokenHash } from "../tokens/id-token.ts";
 import {
@@ -338,4 +339,27 @@ test("a code cannot be sent twice in one request, nor in the address", async () 
     { headers: shop.headers },
   );
   assertRefusal(inAddress, { status: 400, error: "invalid_request" });
+});
+
+test("a client that is removed while its code is exchanged is left with no session", async () => {
+  const passing = await addClient(server, { name: "Passing" });
+  const { id } = passing.client;
+  // Its use is noted about once a day; that would wait for the removal too.
+  const first = await codeFor(server, { test: passing, browser: alice });
+  await exchange(server, passing, { code: first.code, code_verifier: first.verifier });
+  const { code, verifier } = await codeFor(server, { test: passing, browser: alice });
+  const pause = () => new Promise((resolve) => setTimeout(resolve, 400));
+  // Both come to wait for the row of the code, the removal first: it has seen no session when it goes on.
+  const both = await server.database.transaction(async (tx) => {
+    await tx.run(sql`UPDATE authorization_codes SET used_at = used_at WHERE client_id = ${id}`);
+    const removing = server.app.clients.remove(id, { actor: "operator" });
+    await pause();
+    const exchanging = exchange(server, passing, { code, code_verifier: verifier });
+    await pause();
+    return { removing, exchanging };
+  });
+  assert.ok(await both.removing);
+  assert.equal((await both.exchanging).json.error, "invalid_grant");
+  const alive = (await sessionsOf()).filter((one) => one.clientId === id && one.revokedAt === undefined);
+  assert.deepEqual(alive, []);
 });

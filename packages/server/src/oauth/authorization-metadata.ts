@@ -1,3 +1,4 @@
+import type { ResolvedSettings } from "../config.ts";
 import { clientSigningAlgorithms } from "../config-clients.ts";
 import { responseModes } from "./authorization-answer.ts";
 import { promptValues } from "./authorization-parameters.ts";
@@ -5,7 +6,7 @@ import type { RequestObjects } from "./request-objects.ts";
 
 /** What discovery says of the authorization endpoint. RFC 8414 §2, OpenID Connect Discovery §3 and where it is named. */
 export const authorizationMetadata = (
-  issuer: string,
+  { issuer, registration }: Pick<ResolvedSettings, "issuer" | "registration">,
   { isSupported }: Pick<RequestObjects, "isSupported">,
 ) => ({
   authorization_endpoint: `${issuer}/oauth/authorize`,
@@ -17,7 +18,8 @@ export const authorizationMetadata = (
   code_challenge_methods_supported: ["S256"],
   // RFC 9207 §3
   authorization_response_iss_parameter_supported: true,
-  prompt_values_supported: promptValues,
+  // Initiating User Registration 1.0 §4.1.1: `create` where there is a form for it. Elsewhere who asks for it signs in.
+  prompt_values_supported: promptValues.filter((value) => value !== "create" || registration === "open"),
   ui_locales_supported: ["en"],
   // acr and sub are looked at; who asks for another claim alone by it would wait in vain.
   claims_parameter_supported: false,

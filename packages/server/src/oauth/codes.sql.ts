@@ -55,6 +55,9 @@ export function codeIsGood(
     AND ${sessionIsAlive(idToBytes(rests.browserSession), now)} AND ${consent}`;
 }
 
+export const holdCode = (digest: Uint8Array): Sql =>
+  sql`UPDATE authorization_codes SET used_at = used_at WHERE digest = ${digest}`;
+
 /** Spends it, for the session that it gives. */
 export const spendCode = ({ digest, now }: CodeUse, gave: { sessionId: Id; onlyIf: Sql }): Sql => sql`
   UPDATE authorization_codes SET used_at = ${now}, gave_session = ${idToBytes(gave.sessionId)}

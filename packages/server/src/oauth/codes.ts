@@ -17,6 +17,7 @@ import {
   type CodeRow,
   codeIsGood,
   deleteCodesBefore,
+  holdCode,
   insertCode,
   selectCode,
   spendCode,
@@ -133,6 +134,7 @@ export function createCodes({ database, clock, sessions }: Dependencies) {
           userAgent: by.userAgent?.slice(0, USER_AGENT),
         },
         {
+          holds: [holdCode(digest)],
           onlyIf: codeIsGood(use, { browserSession, onConsentOf: found.byConsent ? userId : undefined }),
           follows: (onlyIf, sessionId) => [spendCode(use, { sessionId, onlyIf })],
         },

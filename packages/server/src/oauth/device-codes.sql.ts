@@ -39,6 +39,9 @@ export const deviceIs = (digest: Uint8Array, state: string): Sql =>
 export const deviceIsAllowed = (digest: Uint8Array, by: { userId: Id; clientId: string }): Sql =>
   sql`${deviceIs(digest, "allowed")} AND ${consentExists(by.userId, by.clientId)}`;
 
+export const holdDevice = (digest: Uint8Array): Sql =>
+  sql`UPDATE device_authorizations SET state = state WHERE device_digest = ${digest}`;
+
 export const selectDevice = (digest: Uint8Array): Sql =>
   sql`SELECT ${columns} FROM device_authorizations WHERE device_digest = ${digest}`;
 

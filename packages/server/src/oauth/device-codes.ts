@@ -16,6 +16,7 @@ import {
   deleteDevicesBefore,
   deviceIs,
   deviceIsAllowed,
+  holdDevice,
   insertDevice,
   selectByUserCode,
   selectDevice,
@@ -230,6 +231,7 @@ export function createDeviceCodes({ database, clock, key, rateLimits }: Dependen
     spending(deviceCode: string, { userId, clientId }: { userId: Id; clientId: string }) {
       const digest = sha256(deviceCode);
       return {
+        holds: [holdDevice(digest)],
         onlyIf: deviceIsAllowed(digest, { userId, clientId }),
         follows: (onlyIf: Sql, session: Id) => [
           updateGiven(digest, { session: idToBytes(session), at: clock.now(), onlyIf }),

@@ -109,3 +109,18 @@ describe("discovery", () => {
     }
   });
 });
+
+test("Initiating User Registration 1.0 §4.1.1: `create` is named where people may register, and nowhere else", async () => {
+  const valuesWith = async (registration: "open" | "off") => {
+    const server = await startTestServer({ settings: { registration } });
+    try {
+      const { json } = await server.call("/.well-known/openid-configuration");
+      return json.prompt_values_supported;
+    } finally {
+      await server.close();
+    }
+  };
+  const always = ["none", "login", "consent", "select_account"];
+  assert.deepEqual(await valuesWith("open"), [...always, "create"]);
+  assert.deepEqual(await valuesWith("off"), always);
+});

@@ -40,7 +40,7 @@ export function discoveryEndpoints({
     device_authorization_endpoint: `${issuer}/oauth/device`,
     introspection_endpoint: `${issuer}/oauth/introspect`,
     jwks_uri: `${issuer}/.well-known/jwks.json`,
-    ...authorizationMetadata(issuer, requestObjects),
+    ...authorizationMetadata(settings, requestObjects),
     grant_types_supported: grants.map(({ type }) => type),
     subject_types_supported: ["public", "pairwise"],
     token_endpoint_auth_methods_supported: clientAuthenticationMethods,

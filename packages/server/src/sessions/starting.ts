@@ -44,6 +44,11 @@ export interface StartOptions {
   readonly follows?: ((onlyIf: Sql, id: Id) => readonly Sql[]) | undefined;
   /** No session is started when this no longer holds. */
   readonly onlyIf?: Sql | undefined;
+  /**
+   * Statements that change nothing and hold the rows that `onlyIf` looks at. Who deletes them, to end what rests on them,
+   * is then either before the look or finds the session.
+   */
+  readonly holds?: readonly Sql[] | undefined;
   /** No sign-in: a session goes on under a new id, for which `replaces` is its old one. */
   readonly renews?: boolean | undefined;
   /** The session that the new one takes the place of: it ends in the same transaction, with the reason `replaced`. */
@@ -73,13 +78,14 @@ export function createStarting(dependencies: StartDependencies) {
    * been disabled or removed meanwhile, or `onlyIf` no longer holds; then nothing was written but `also`.
    */
   async function start(input: NewSession, options: StartOptions = {}): Promise<StartedSession | undefined> {
-    const { also = [], follows = () => [], onlyIf = always, replaces } = options;
+    const { also = [], follows = () => [], onlyIf = always, holds = [], replaces } = options;
     const now = clock.now();
     const id = newId(now);
     const secret = input.secret ?? Buffer.from(randomBytes(32));
     const row = newRow({ input, id, now, settings });
     const { userId, clientId, ip } = input;
     const statements = [
+      ...holds,
       lockUser(userId),
       insertSession({ ...row, digest: sha256(secret) }, onlyIf),
       insertEvent({
@@ -106,7 +112,7 @@ export function createStarting(dependencies: StartDependencies) {
       ...follows(sessionExists(id), id),
     ]);
     if (ending.length > 0 && (results[statements.length]?.changes ?? 0) > 0) await onEnded();
-    if (results[1]?.changes !== 1) return undefined;
+    if (results[holds.length + 1]?.changes !== 1) return undefined;
     return {
       session: sessionFromRow(row, settings),
       credential: credentialOf(input.kind, idToBytes(id), secret),
