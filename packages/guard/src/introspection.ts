@@ -21,8 +21,8 @@ export type IntrospectionParts = {
   readonly elapsedMs: () => number;
 };
 
-/** A revocation is to be felt within a second, and an answer is as old as it is. */
-const rememberedMs = 1000;
+/** A revocation is to be felt within a second: an answer is as old as it is, and the next one takes its time. */
+const rememberedMs = 750;
 /** Answers kept; where there are more, all are forgotten, and asked for anew. */
 const rememberedMax = 10_000;
 /** Requests of the API wait for this. */
