@@ -8,7 +8,7 @@ import { type MaybePromise, whenThere } from "./maybe-promise.ts";
 import { type GuardOptions, readOptions } from "./options.ts";
 import { type Refusal, refuse } from "./refusal.ts";
 import type { RefusalReason } from "./refusal-reason.ts";
-import { isBoundOnly, type Requirement, shortfall } from "./requirement.ts";
+import { type FeedPolicy, isBoundOnly, type Requirement, shortfall } from "./requirement.ts";
 import type { ResourceMetadata } from "./resource-metadata.ts";
 import { createTokenCache, type VerifiedToken } from "./token-cache.ts";
 
@@ -112,10 +112,15 @@ export function createGuardWith(options: GuardOptions, internals: GuardInternals
       if (taken !== undefined) return taken;
       verified.revocationsVersion = version;
     }
+    return policyNow(requirement) === "refuse" ? "feed_broken" : undefined;
+  }
+
+  /** What the feed's state comes to for a route at the moment. */
+  function policyNow(requirement: Requirement | undefined): FeedPolicy {
     const policy = requirement?.whenFeedBroken ?? settings.whenFeedBroken;
     // "accept" is the only word that lets a token pass unasked; any other than that and "introspect" refuses.
-    if (policy === "accept" || feed.isLive()) return undefined;
-    return policy === "introspect" && introspection !== undefined ? undefined : "feed_broken";
+    if (policy === "accept" || feed.isLive()) return "accept";
+    return policy === "introspect" && introspection !== undefined ? "introspect" : "refuse";
   }
 
   /** A token that nothing is held against. Where the feed cannot be heard, the issuer may have the last word. */
@@ -124,8 +129,7 @@ export function createGuardWith(options: GuardOptions, internals: GuardInternals
     requirement: Requirement | undefined,
     presented?: Presentation,
   ): MaybePromise<Verification> {
-    const policy = requirement?.whenFeedBroken ?? settings.whenFeedBroken;
-    if (policy !== "introspect" || introspection === undefined || feed.isLive()) return verified.verification;
+    if (introspection === undefined || policyNow(requirement) !== "introspect") return verified.verification;
     return whenThere(introspection.ask(verified.token), (worth) => {
       if (worth === "active") return verified.verification;
       const { identity } = verified.verification;

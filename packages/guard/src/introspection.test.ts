@@ -6,18 +6,18 @@ import { createGuardWith } from "./guard.ts";
 import type { GuardOptions } from "./options.ts";
 import {
   audience,
+  credentials,
   inProcess,
   json,
   mint,
   newKey,
   reasonOf,
+  resource,
   startIssuer,
   type TestIssuer,
 } from "./test-issuer.ts";
 
 const key = newKey("k1");
-const resource = { id: "photos api", secret: "s3cret/with:odd%chars" };
-const credentials = `Basic ${btoa("photos%20api:s3cret%2Fwith%3Aodd%25chars")}`;
 const path = "/oauth/introspect";
 
 /** An issuer whose feed is never there, and whose endpoint answers as the test says. */
@@ -174,6 +174,14 @@ for (const [what, how] of [
       assert.equal(await verify(one), "ok");
     }));
 }
+
+test("a question that the issuer cannot take is its own: nobody else is made to wait", () =>
+  scene(async ({ verify, token, answer }) => {
+    const one = token();
+    answer((form, response) => says(true, form.get("token") === one ? 400 : 200)(form, response));
+    assert.equal(await verify(one), "feed_broken");
+    assert.equal(await verify(token("s2")), "ok");
+  }));
 
 test("an issuer that says nothing is waited for two seconds, not five", () =>
   scene(async ({ verify, token, answer }) => {

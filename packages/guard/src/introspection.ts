@@ -1,6 +1,7 @@
 import { type Fetch, fetchJson } from "./bounded-fetch.ts";
 import type { Emit } from "./events.ts";
 import { authorization, type ResourceCredentials } from "./feed-request.ts";
+import { createGenerations } from "./generations.ts";
 import type { MaybePromise } from "./maybe-promise.ts";
 
 /** What the issuer says that a token is worth at the moment; `unknown` when it did not say. */
@@ -23,7 +24,7 @@ export type IntrospectionParts = {
 
 /** A revocation is to be felt within a second: an answer is as old as it is, and the next one takes its time. */
 const rememberedMs = 750;
-/** Answers kept; where there are more, all are forgotten, and asked for anew. */
+/** Answers kept; those that are forgotten before their time are asked for anew. */
 const rememberedMax = 10_000;
 /** Requests of the API wait for this. */
 const timeoutMs = 2000;
@@ -40,13 +41,13 @@ type Answer = { readonly worth: Worth; readonly untilMs: number };
  */
 export function createIntrospection(parts: IntrospectionParts): Introspection {
   const { resource, fetch, emit, elapsedMs } = parts;
-  const answers = new Map<string, Answer>();
+  const answers = createGenerations<Answer>(rememberedMax);
   const asking = new Map<string, Promise<Worth>>();
   let pausedUntilMs = Number.NEGATIVE_INFINITY;
   let problem: string | undefined;
 
-  function failed(message: string): "unknown" {
-    pausedUntilMs = elapsedMs() + pauseMs;
+  function failed(message: string, pause = pauseMs): "unknown" {
+    pausedUntilMs = elapsedMs() + pause;
     // Once, and not for every request that meets the same.
     if (problem !== message) emit({ type: "introspection_failed", message });
     problem = message;
@@ -68,8 +69,11 @@ export function createIntrospection(parts: IntrospectionParts): Introspection {
       if (status === 401 || status === 403)
         return failed(`${url} answered ${status}: it does not know the guard's \`resource\`.`);
       const active = typeof body === "object" && body !== null && "active" in body ? body.active : undefined;
-      if (status !== 200 || typeof active !== "boolean")
-        return failed(`${url} answered ${status} and did not say what the token is worth.`);
+      if (status !== 200 || typeof active !== "boolean") {
+        // 400 is about this one question (a token that is too long for a form): the others are not made to wait.
+        const pause = status === 400 ? 0 : pauseMs;
+        return failed(`${url} answered ${status} and did not say what the token is worth.`, pause);
+      }
       problem = undefined;
       return active ? "active" : "inactive";
     } catch (cause) {
@@ -83,7 +87,6 @@ export function createIntrospection(parts: IntrospectionParts): Introspection {
     const worth = await request(token);
     asking.delete(token);
     if (worth === "unknown") return worth;
-    if (answers.size >= rememberedMax) answers.clear();
     answers.set(token, { worth, untilMs });
     return worth;
   }

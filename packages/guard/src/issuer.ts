@@ -88,6 +88,17 @@ export function createIssuer({ issuer, jwksUri, fetch, elapsedMs }: IssuerParts)
     return found;
   }
 
+  /** As the metadata says, or where Keyturn has it. Credentials go there. */
+  async function endpoint(
+    member: "feedUrl" | "introspectionUrl",
+    { name, path }: { readonly name: string; readonly path: string },
+  ): Promise<string> {
+    const told = jwksUri === undefined ? (await metadata())[member] : undefined;
+    const url = told ?? `${issuer.replace(/\/$/, "")}${path}`;
+    parseSafeUrl(url, name);
+    return url;
+  }
+
   return {
     async loadKeys() {
       const url = jwksUri ?? (await metadata()).jwksUri;
@@ -106,17 +117,8 @@ export function createIssuer({ issuer, jwksUri, fetch, elapsedMs }: IssuerParts)
         throw cause;
       }
     },
-    async feedUrl() {
-      const told = jwksUri === undefined ? (await metadata()).feedUrl : undefined;
-      const url = told ?? `${issuer.replace(/\/$/, "")}/revocations`;
-      parseSafeUrl(url, "keyturn_revocation_feed");
-      return url;
-    },
-    async introspectionUrl() {
-      const told = jwksUri === undefined ? (await metadata()).introspectionUrl : undefined;
-      const url = told ?? `${issuer.replace(/\/$/, "")}/oauth/introspect`;
-      parseSafeUrl(url, "introspection_endpoint");
-      return url;
-    },
+    feedUrl: () => endpoint("feedUrl", { name: "keyturn_revocation_feed", path: "/revocations" }),
+    introspectionUrl: () =>
+      endpoint("introspectionUrl", { name: "introspection_endpoint", path: "/oauth/introspect" }),
   };
 }

@@ -11,18 +11,18 @@ import type { GuardOptions } from "./options.ts";
 import type { RevocationEntry } from "./revocations.ts";
 import {
   audience,
+  credentials,
   json,
   mint,
   newKey,
   nowSeconds,
   reasonOf,
+  resource,
   startIssuer,
   type TestIssuer,
 } from "./test-issuer.ts";
 
 const key = newKey("k1");
-const resource = { id: "photos api", secret: "s3cret/with:odd%chars" };
-const credentials = `Basic ${btoa("photos%20api:s3cret%2Fwith%3Aodd%25chars")}`;
 
 type Reader = { readonly request: IncomingMessage; readonly response: ServerResponse };
 

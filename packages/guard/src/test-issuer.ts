@@ -9,6 +9,10 @@ import type { GuardOptions } from "./options.ts";
 export const audience = "https://api.example.com";
 export const staticIssuer = "https://login.example.com";
 
+/** A resource as it is registered, and as it authenticates: RFC 6749 §2.3.1. */
+export const resource = { id: "photos api", secret: "s3cret/with:odd%chars" };
+export const credentials = `Basic ${btoa("photos%20api:s3cret%2Fwith%3Aodd%25chars")}`;
+
 export type SigningKey = { readonly privateKey: KeyObject; readonly jwk: PublicJsonWebKey };
 
 export function newKey(kid: string): SigningKey {

@@ -77,6 +77,8 @@ function headersOf({ rawHeaders }: IncomingMessage): Header {
   };
 }
 
+const ONLY_STREAMS = "Bug in Keyturn: an endpoint without `streams` streams, or waits for its caller to go";
+
 interface Serving {
   readonly row: Row;
   readonly incoming: IncomingMessage;
@@ -94,7 +96,9 @@ async function serve({ row, incoming, outgoing, header, log }: Serving): Promise
     header,
     readBody: () => bodyOf(incoming),
     socketAddress: incoming.socket.remoteAddress,
-    signal: () => abortedBy(outgoing),
+    signal: () => {
+      throw new TypeError(ONLY_STREAMS);
+    },
   });
   try {
     send(departure, outgoing);
@@ -123,17 +127,8 @@ function bodyOf(incoming: IncomingMessage): Promise<Buffer> {
   });
 }
 
-function abortedBy(outgoing: ServerResponse): AbortSignal {
-  const controller = new AbortController();
-  outgoing.once("close", () => {
-    if (!outgoing.writableFinished) controller.abort();
-  });
-  return controller.signal;
-}
-
 function send({ status, headers, body }: Departure, outgoing: ServerResponse): void {
-  if (body instanceof ReadableStream)
-    throw new TypeError("Bug in Keyturn: a stream of an endpoint without `streams`");
+  if (body instanceof ReadableStream) throw new TypeError(ONLY_STREAMS);
   // RFC 9110 §8.6: no Content-Length with 204 and 304.
   const isEmpty = body === undefined && (status === 204 || status === 304);
   const text = body ?? "";

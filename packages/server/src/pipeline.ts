@@ -170,7 +170,7 @@ function headOf(answer: Answer): Answer {
   return rest;
 }
 
-/** Put together once an endpoint: an answer takes a copy. */
+/** Put together once an endpoint; for all its answers that have no headers of their own. */
 function headersOf(endpoint: Endpoint, common: Readonly<Record<string, string>>): Record<string, string> {
   return {
     ...common,

@@ -68,7 +68,6 @@ function arrivalOf(context: Context<RouterEnv>): Arrival {
     path: req.path,
     pathParameters: () => req.param() as Record<string, string>,
     queries: () => req.queries(),
-    header: (name) => req.header(name),
     socketAddress: socketAddressOf(context),
     signal: () => req.raw.signal,
   };
@@ -79,6 +78,7 @@ export function socketAddressOf({ env }: Context<RouterEnv>): string | undefined
   return remoteAddress ?? incoming?.socket?.remoteAddress;
 }
 
+/** The headers are a copy: CORS adds to those of the answer, and the endpoint's own are for all its answers. */
 function responseOf({ status, headers, body }: Departure): Response {
   return new Response(body ?? null, { status, headers: { ...headers } });
 }

@@ -63,9 +63,10 @@ function unreadable(): Refusal {
   });
 }
 
-// RFC 8259 §8.1: no byte order mark, which is kept here so that the parser refuses it; and no byte that is not
-// UTF-8 may become a replacement character, which would be stored as if it had been sent.
-/** Undefined: the bytes are not UTF-8. */
+/**
+ * Undefined: the bytes are not UTF-8. RFC 8259 §8.1: no byte order mark, which is kept here so that the parser refuses it;
+ * and no other byte may become a replacement character, which would be stored as if it had been sent.
+ */
 export function decodeUtf8(bytes: Uint8Array): string | undefined {
   if (!isUtf8(bytes)) return undefined;
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");

@@ -20,7 +20,7 @@ export interface EndpointRequest<Body = unknown> {
   /** The address that the request came from, behind as many proxies as the settings trust. */
   readonly ip: string | undefined;
   readonly userAgent: string | undefined;
-  /** Aborted when the caller is gone. A function, for most endpoints never ask and making one is dear. */
+  /** Aborted when the caller is gone; for an endpoint that `streams`. A function, for making one is dear. */
   signal(): AbortSignal;
 }
 
@@ -73,7 +73,7 @@ interface EndpointBase {
   };
   /** Codes of the catalogue that this endpoint itself may answer with, besides those every endpoint may. */
   readonly refusals: readonly RefusalCode[];
-  /** Whether an answer may be a stream. */
+  /** Whether an answer may be a stream, or the handler asks for `signal`: then it has the door that knows both. */
   readonly streams?: true;
   /** Default: no-store. */
   readonly cache?: string;

@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { type ClockDistance, steadyClock } from "./clock.ts";
+import { type KnownClock, steadyClock } from "./clock.ts";
 
 const DAY = 24 * 60 * 60 * 1000;
 
 function machine() {
   let [wall, steady] = [1_800_000_000_000, 5_000];
-  let remembered: ClockDistance | undefined;
+  let remembered: KnownClock | undefined;
   const memory = {
     read: () => remembered,
-    write: (known: ClockDistance) => {
+    write: (known: KnownClock) => {
       remembered = known;
     },
   };
@@ -18,6 +18,7 @@ function machine() {
   // It has run for a while.
   wall += 20_000;
   steady += 20_000;
+  clock.now();
   return {
     now: () => clock.now(),
     /** The process dies, and another takes its place. */
@@ -135,6 +136,29 @@ describe("the clock of this machine", () => {
     now();
     pass(10_000);
     assert.equal(now(), wall());
+    restart();
+    assert.equal(now(), wall());
+  });
+
+  test("commands that live for a moment take the machine's clock once nobody has confirmed another for a minute", () => {
+    const { now, pass, set, wall, restart } = machine();
+    now();
+    // Nothing runs; the machine sleeps, or is set right.
+    set(DAY);
+    pass(60_001);
+    restart();
+    assert.equal(now(), wall());
+  });
+
+  test("a jump that is not believed yet confirms nothing", () => {
+    const { now, pass, set, wall, restart } = machine();
+    now();
+    set(DAY);
+    for (let second = 0; second < 9; second++) {
+      now();
+      pass(1000);
+    }
+    pass(51_001);
     restart();
     assert.equal(now(), wall());
   });

@@ -10,19 +10,25 @@ export const systemClock: Clock = { now: () => Date.now() };
 const SMALL_STEP_MS = 1000;
 /** A larger one is believed when it has stood for so long. */
 const BELIEVED_AFTER_MS = 10_000;
-/** The distance is written down anew when it has gone so far from what was written. */
+/** What is known is written down so often while the machine's clock agrees, and when small steps have added up. */
+const WRITTEN_EVERY_MS = 10_000;
 const WRITTEN_STEP_MS = 500;
+/** What nobody has confirmed for so long says nothing: a correction may have been made since, or a machine have slept. */
+const GOOD_FOR_MS = 60_000;
 
-/** How far the machine's clock is from its steady one, and since when (of the steady one), in milliseconds. */
-export interface ClockDistance {
+/** What a process knows of the machine's clock. The times are of the steady one, in milliseconds. */
+export interface KnownClock {
+  /** How far the two clocks are apart. */
   readonly distance: number;
   readonly since: number;
+  /** When the machine's clock agreed last. */
+  readonly confirmedAt: number;
 }
 
 /** Keeps it from one process to the next, for as long as the machine's steady clock runs. */
 export interface ClockMemory {
-  read(): ClockDistance | undefined;
-  write(known: ClockDistance): void;
+  read(): KnownClock | undefined;
+  write(known: KnownClock): void;
 }
 
 /** From the start of the machine, the same in all its processes; that of a process begins with it. */
@@ -44,27 +50,30 @@ export function steadyClock({
   readonly steady?: () => number;
   readonly memory?: ClockMemory | undefined;
 } = {}): Clock {
-  const remembered = memory?.read();
   const start = steady();
-  let { distance, since } = remembered ?? { distance: wall() - start, since: start };
-  let written: number | undefined = remembered?.distance;
+  const remembered = memory?.read();
+  const isGood = remembered !== undefined && start - remembered.confirmedAt <= GOOD_FOR_MS;
+  let { distance, since } = isGood ? remembered : { distance: wall() - start, since: start };
+  let written = isGood ? remembered : undefined;
   let jumpedAt: number | undefined;
 
-  function writeDown(): void {
-    if (written !== undefined && Math.abs(distance - written) < WRITTEN_STEP_MS) return;
-    written = distance;
-    memory?.write({ distance, since });
+  /** The machine's clock says what is known. */
+  function agree(at: number): void {
+    jumpedAt = undefined;
+    const sinceWritten = at - (written?.confirmedAt ?? Number.NEGATIVE_INFINITY);
+    const moved = Math.abs(distance - (written?.distance ?? distance));
+    if (sinceWritten < WRITTEN_EVERY_MS && moved < WRITTEN_STEP_MS) return;
+    written = { distance, since, confirmedAt: at };
+    memory?.write(written);
   }
 
-  writeDown();
   return {
     now() {
       const at = steady();
       const measured = wall() - at;
       if (Math.abs(measured - distance) <= SMALL_STEP_MS) {
         distance = measured;
-        jumpedAt = undefined;
-        writeDown();
+        agree(at);
       } else {
         jumpedAt ??= at;
         // What has not stood for so long itself is no better than what comes after it.
@@ -72,8 +81,7 @@ export function steadyClock({
         if (!isKnown || at - jumpedAt >= BELIEVED_AFTER_MS) {
           distance = measured;
           since = jumpedAt;
-          jumpedAt = undefined;
-          writeDown();
+          agree(at);
         }
       }
       return Math.floor(at + distance);

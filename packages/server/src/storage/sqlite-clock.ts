@@ -1,5 +1,5 @@
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
-import type { ClockDistance, ClockMemory } from "../primitives/clock.ts";
+import type { ClockMemory, KnownClock } from "../primitives/clock.ts";
 
 /** Another one each time the machine starts; where there is none, every process begins anew. */
 const BOOT_ID_FILE = "/proc/sys/kernel/random/boot_id";
@@ -27,12 +27,12 @@ export function clockMemory(path: string): ClockMemory | undefined {
   };
 }
 
-function parse(text: string | undefined, boot: string): ClockDistance | undefined {
+function parse(text: string | undefined, boot: string): KnownClock | undefined {
   try {
-    const known = JSON.parse(text ?? "") as Partial<ClockDistance & { boot: string }> | null;
-    const { distance, since } = known ?? {};
-    if (known?.boot !== boot || !Number.isFinite(distance) || !Number.isFinite(since)) return undefined;
-    return { distance: Number(distance), since: Number(since) };
+    const known = JSON.parse(text ?? "") as Partial<KnownClock & { boot: string }> | null;
+    const { distance, since, confirmedAt } = known ?? {};
+    if (known?.boot !== boot || ![distance, since, confirmedAt].every(Number.isFinite)) return undefined;
+    return { distance: Number(distance), since: Number(since), confirmedAt: Number(confirmedAt) };
   } catch {
     return undefined;
   }

@@ -1,68 +1,61 @@
-import assert from "node:assert/strict";
 import { createSecretKey, randomBytes } from "node:crypto";
-import { describe, test } from "node:test";
-import fc from "fast-check";
-import { readOidcTokens } from "../packages/client/src/oidc-issuer.ts";
-import { readAccess, readTokens } from "../packages/client/src/replies.ts";
-import { readAuthorization } from "../packages/guard/src/admission.ts";
-import { allAlgorithms } from "../packages/guard/src/algorithms.ts";
-import { decodeBase64url, decodeBase64urlText } from "../packages/guard/src/base64url.ts";
-import { readClaims as readTokenClaims } from "../packages/guard/src/claims.ts";
-import { checkFeedEvent, readFeedEvent } from "../packages/guard/src/feed-events.ts";
-import { decodeProof, readProofClaims } from "../packages/guard/src/proof-form.ts";
-import { readProofKey } from "../packages/guard/src/proof-key.ts";
-import { isSameUrl } from "../packages/guard/src/proof-url.ts";
-import { createEventStreamParser } from "../packages/guard/src/sse.ts";
-import { decodeToken } from "../packages/guard/src/token.ts";
-import { csvRecords, headerFrom } from "../packages/server/src/admin/commands/import/csv.ts";
-import { linesOf } from "../packages/server/src/admin/commands/import/lines.ts";
-import { basicReadings } from "../packages/server/src/clients/client-authentication.ts";
-import { idProblem, isDocumentId } from "../packages/server/src/clients/client-ids.ts";
-import { unverifiedClaims } from "../packages/server/src/clients/client-jwt.ts";
-import { checkClientMetadata } from "../packages/server/src/clients/client-metadata.ts";
-import { isResourceIndicator } from "../packages/server/src/clients/metadata-rules.ts";
-import { redirectUriProblem } from "../packages/server/src/clients/redirect-uris.ts";
-import { Refusal } from "../packages/server/src/errors.ts";
-import { callerAddress } from "../packages/server/src/http/address.ts";
-import { attemptKeyOf } from "../packages/server/src/http/attempt-key.ts";
-import { readJsonBody } from "../packages/server/src/http/body.ts";
-import { readForm } from "../packages/server/src/http/form.ts";
-import { parametersOf, parsePairs } from "../packages/server/src/http/parameters.ts";
-import { isSpecialAddress } from "../packages/server/src/http/special-addresses.ts";
-import { parsePublicJwk } from "../packages/server/src/keys/jwks.ts";
-import { chosenLanguage } from "../packages/server/src/mail/texts.ts";
+import { readOidcTokens } from "../../packages/client/src/oidc-issuer.ts";
+import { readAccess, readTokens } from "../../packages/client/src/replies.ts";
+import { readAuthorization } from "../../packages/guard/src/admission.ts";
+import { allAlgorithms } from "../../packages/guard/src/algorithms.ts";
+import { decodeBase64url, decodeBase64urlText } from "../../packages/guard/src/base64url.ts";
+import { readClaims as readTokenClaims } from "../../packages/guard/src/claims.ts";
+import { checkFeedEvent, readFeedEvent } from "../../packages/guard/src/feed-events.ts";
+import { decodeProof, readProofClaims } from "../../packages/guard/src/proof-form.ts";
+import { readProofKey } from "../../packages/guard/src/proof-key.ts";
+import { isSameUrl } from "../../packages/guard/src/proof-url.ts";
+import { createEventStreamParser } from "../../packages/guard/src/sse.ts";
+import { decodeToken } from "../../packages/guard/src/token.ts";
+import { csvRecords, headerFrom } from "../../packages/server/src/admin/commands/import/csv.ts";
+import { linesOf } from "../../packages/server/src/admin/commands/import/lines.ts";
+import { basicReadings } from "../../packages/server/src/clients/client-authentication.ts";
+import { idProblem, isDocumentId } from "../../packages/server/src/clients/client-ids.ts";
+import { unverifiedClaims } from "../../packages/server/src/clients/client-jwt.ts";
+import { checkClientMetadata } from "../../packages/server/src/clients/client-metadata.ts";
+import { isResourceIndicator } from "../../packages/server/src/clients/metadata-rules.ts";
+import { redirectUriProblem } from "../../packages/server/src/clients/redirect-uris.ts";
+import { Refusal } from "../../packages/server/src/errors.ts";
+import { callerAddress } from "../../packages/server/src/http/address.ts";
+import { attemptKeyOf } from "../../packages/server/src/http/attempt-key.ts";
+import { readJsonBody } from "../../packages/server/src/http/body.ts";
+import { readForm } from "../../packages/server/src/http/form.ts";
+import { parametersOf, parsePairs } from "../../packages/server/src/http/parameters.ts";
+import { isSpecialAddress } from "../../packages/server/src/http/special-addresses.ts";
+import { parsePublicJwk } from "../../packages/server/src/keys/jwks.ts";
+import { chosenLanguage } from "../../packages/server/src/mail/texts.ts";
 import {
   readAcrValues,
   readChallenge,
   readClaims,
   readMaxAge,
   readPrompt,
-} from "../packages/server/src/oauth/authorization-parameters.ts";
-import { userCodeFrom } from "../packages/server/src/oauth/device-codes.ts";
-import { scopesIn } from "../packages/server/src/oauth/scopes.ts";
-import { returnPath } from "../packages/server/src/pages/return-to.ts";
-import { isId } from "../packages/server/src/primitives/id.ts";
-import { limits } from "../packages/server/src/primitives/limits.ts";
-import { decodeRecent } from "../packages/server/src/sessions/recent.ts";
-import { packUserAgent, unpackUserAgent } from "../packages/server/src/sessions/user-agent.ts";
-import { readOwnJwt } from "../packages/server/src/tokens/jwt.ts";
-import { createRefreshTokens } from "../packages/server/src/tokens/refresh-token.ts";
-import { createSessionCookies } from "../packages/server/src/tokens/session-cookie.ts";
+} from "../../packages/server/src/oauth/authorization-parameters.ts";
+import { userCodeFrom } from "../../packages/server/src/oauth/device-codes.ts";
+import { scopesIn } from "../../packages/server/src/oauth/scopes.ts";
+import { returnPath } from "../../packages/server/src/pages/return-to.ts";
+import { isId } from "../../packages/server/src/primitives/id.ts";
+import { limits } from "../../packages/server/src/primitives/limits.ts";
+import { decodeRecent } from "../../packages/server/src/sessions/recent.ts";
+import { packUserAgent, unpackUserAgent } from "../../packages/server/src/sessions/user-agent.ts";
+import { readOwnJwt } from "../../packages/server/src/tokens/jwt.ts";
+import { createRefreshTokens } from "../../packages/server/src/tokens/refresh-token.ts";
+import { createSessionCookies } from "../../packages/server/src/tokens/session-cookie.ts";
 import {
   checkEmail,
   checkName,
   checkUsername,
   cleanText,
   loginKey,
-} from "../packages/server/src/users/names.ts";
-import { parseHash } from "../packages/server/src/users/password-hashes.ts";
+} from "../../packages/server/src/users/names.ts";
+import { parseHash } from "../../packages/server/src/users/password-hashes.ts";
 
-/**
- * Every parser of what strangers send, of all three packages: none throws anything but what it says it throws, whatever
- * it is given, and none takes longer than in proportion to the length of it.
- */
-
-interface Parser {
+/** A parser of what strangers send. */
+export interface Parser {
   readonly name: string;
   parse(text: string): unknown;
   /** Good texts, to be spoilt. */
@@ -116,7 +109,8 @@ async function readCsv(text: string): Promise<number> {
   return records;
 }
 
-const parsers: readonly Parser[] = [
+/** Every one, of all three packages. */
+export const parsers: readonly Parser[] = [
   // packages/server
   { name: "refresh token", parse: (text) => refreshTokens.decode(text), seeds: [refreshToken] },
   { name: "session cookie", parse: (text) => cookies.decode(text), seeds: [cookie] },
@@ -360,111 +354,3 @@ const parsers: readonly Parser[] = [
     ],
   },
 ];
-
-const seed = Number(process.env.KEYTURN_TEST_SEED ?? Date.now() % 2 ** 31);
-console.log(`hostile texts: KEYTURN_TEST_SEED=${seed}`);
-
-/** What a stranger makes of a good text, and what never was one. */
-function hostile(seeds: readonly string[]): fc.Arbitrary<string> {
-  const good = fc.constantFrom(...seeds);
-  const odd = fc.constantFrom(
-    ..."\0 \n \r\n \t % %00 %zz %C0%80 + & = ; : , . .. / \\ \" ' ( ) [ ] { } < > $ ~ é \u{1F600} \uD800 \uDFFF \uFEFF \u2028 \u202E".split(
-      " ",
-    ),
-    "9".repeat(400),
-    "-1",
-    "1e999",
-    "__proto__",
-    "constructor",
-    '{"a":'.repeat(200),
-    "[".repeat(2000),
-    "A".repeat(5000),
-  );
-  const spoilt = fc
-    .tuple(good, fc.array(fc.tuple(fc.nat(), fc.nat({ max: 8 }), odd), { minLength: 1, maxLength: 4 }))
-    .map(([text, changes]) => {
-      let made = text;
-      for (const [at, cut, put] of changes) {
-        const from = made.length === 0 ? 0 : at % (made.length + 1);
-        made = made.slice(0, from) + put + made.slice(from + cut);
-      }
-      return made;
-    });
-  const cut = fc.tuple(good, fc.nat()).map(([text, at]) => text.slice(0, at % (text.length + 1)));
-  const doubled = fc.tuple(good, good, odd).map(([one, other, between]) => one + between + other);
-  return fc.oneof(spoilt, cut, doubled, good, fc.string({ unit: "binary", maxLength: 300 }), fc.json());
-}
-
-describe("no parser throws what it does not say", () => {
-  for (const { name, parse, seeds, throws = () => false } of parsers) {
-    test(name, async () => {
-      await fc.assert(
-        fc.asyncProperty(hostile(seeds), async (text) => {
-          try {
-            await parse(text);
-          } catch (error) {
-            if (!throws(error)) throw error;
-          }
-        }),
-        { seed, numRuns: 300 },
-      );
-    });
-  }
-});
-
-/** Runs that have driven parsers to the square, or further, of their length. */
-function families(seeds: readonly string[], length: number): string[] {
-  const [first = ""] = seeds;
-  const filled = (unit: string) => unit.repeat(Math.ceil(length / unit.length)).slice(0, length);
-  const units =
-    'a A 0 = == . .. / // \\ \\\\ % %25 + & &= ; , : - _ ~ $ ( ) (( [ { " "" \' \t \r\n \n @ a@ a. é \u{1F600}'
-      .split(" ")
-      .concat([" ", " ,", "a ", '{"a":', "a=b&", "a;q=1,", "$$,"]);
-  return units.flatMap((unit) => [
-    filled(unit),
-    // Almost good: it begins as it should, and fails at its end.
-    `${first}${filled(unit)}!`,
-    `${first.slice(0, Math.ceil(first.length / 2))}${filled(unit)}${first.slice(Math.ceil(first.length / 2))}`,
-  ]);
-}
-
-async function milliseconds({ parse }: Parser, text: string, runs: number): Promise<number> {
-  let least = Number.POSITIVE_INFINITY;
-  for (let run = 0; run < runs; run++) {
-    const started = performance.now();
-    try {
-      await parse(text);
-    } catch {
-      // Whether it may is the other test's business.
-    }
-    least = Math.min(least, performance.now() - started);
-  }
-  return least;
-}
-
-const LENGTH = 16_384;
-const TIMES = 4;
-/** In proportion is four times; the square is sixteen. A machine that does other things adds some. */
-const FACTOR_MAX = 9;
-/** What is over so soon is not worth a look, however it grows. */
-const SOON_MS = 4;
-
-describe("no parser takes longer than in proportion to the length of a text", () => {
-  for (const parser of parsers) {
-    test(parser.name, async () => {
-      const [short, long] = [families(parser.seeds, LENGTH), families(parser.seeds, TIMES * LENGTH)];
-      for (const [index, text] of long.entries()) {
-        for (let look = 1; ; look++) {
-          const took = await milliseconds(parser, text, look);
-          if (took < SOON_MS) break;
-          const before = await milliseconds(parser, short[index] ?? "", 2 * look);
-          if (took <= FACTOR_MAX * Math.max(before, SOON_MS / TIMES)) break;
-          assert.ok(
-            look < 5,
-            `${took} ms for ${text.length}, ${before} ms for ${short[index]?.length}: ${text.slice(0, 80)}`,
-          );
-        }
-      }
-    });
-  }
-});
