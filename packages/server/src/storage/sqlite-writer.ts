@@ -103,7 +103,8 @@ function runBatch(db: SqliteConnection, batch: Batch, shared: boolean): Reply {
     return reply;
   } catch (error) {
     const failure = sqliteFailure(error, path);
-    if (!shared || failure.kind !== "statement" || !db.inTransaction) throw error;
+    // A write that a pause refuses is the failure of one batch too: the mover's own may share the transaction with it.
+    if (!shared || failure.kind === "unavailable" || !db.inTransaction) throw error;
     db.exec("ROLLBACK TO batch; RELEASE batch");
     return { id: batch.id, failure };
   }

@@ -192,6 +192,37 @@ test("while writes are paused every table refuses them, from every process, and 
   assert.notDeepEqual(await contents(source), before);
 });
 
+test("a write that a pause refuses takes none with it that came at the same moment", async () => {
+  const source = (await openPlace()).database;
+  const shapes = await shapesOf(source);
+  await stir(source, shapes, 0);
+  const [users] = shapes.filter(({ name }) => name === "users");
+  assert.ok(users);
+  const [row] = await readPage(source, { shape: users, after: undefined, rows: 1 });
+  assert.ok(row);
+  const pause = await pauseWrites(source, ["users"]);
+  // Those of one moment share a transaction; the first of all of them has one for itself.
+  const note = (version: number) =>
+    source.batch([insertMark({ version: 1_000_100 + version, name: "a note", applied_at: 1 })]);
+  const refused = () => source.batch(upserts(users, [row]));
+  const [, before, one, between, other, behind] = await Promise.allSettled([
+    note(0),
+    note(1),
+    refused(),
+    note(2),
+    refused(),
+    note(3),
+  ]);
+  await pause.lift();
+  for (const each of [before, between, behind]) assert.equal(each.status, "fulfilled");
+  for (const each of [one, other])
+    assert.ok(each.status === "rejected" && each.reason instanceof DatabasePaused);
+  assert.deepEqual(
+    (await marksOf(source)).filter(({ name }) => name === "a note").map(({ version }) => version % 100),
+    [0, 1, 2, 3],
+  );
+});
+
 test("no write that was under way when the pause began is lost or comes after it", async () => {
   const place = await openPlace();
   const source = place.database;
