@@ -5,7 +5,7 @@ export const shortRun: Omit<RunOptions, "engine" | "seed" | "log"> = {
   kills: 10,
   turns: 300,
   ofEach: 1,
-  secondsMax: 60,
+  secondsMax: 180,
   people: 40,
   lanes: 16,
   eventfulness: 8,
