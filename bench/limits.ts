@@ -1,5 +1,5 @@
 import { type Finding, ratios, shown, spread } from "./figures.ts";
-import { type LoadResult, load, refreshing, type Target } from "./load.ts";
+import { type LoadResult, load, refreshing, type Target, warmUp } from "./load.ts";
 import { type Server, seed, startKeyturn, startPeer } from "./processes.ts";
 
 interface Run extends LoadResult {
@@ -76,7 +76,7 @@ export async function benchLimits({ rounds = 6, seconds = 5, sessions = 1000 } =
 
 async function measure(server: Server, seconds: number): Promise<Run> {
   const target = { port: server.port, path: "/refresh", connections, next: withAttemptKeys(server.tokens) };
-  await load({ ...target, seconds: 3 });
+  await warmUp(target);
   const before = server.cpu();
   const result = await load({ ...target, seconds });
   return { ...result, cpuMicroseconds: ((server.cpu() - before) * 1000) / result.requests };

@@ -1,5 +1,5 @@
 import { type Finding, rounded, shown, spread } from "./figures.ts";
-import { type LoadResult, load, refreshing } from "./load.ts";
+import { type LoadResult, load, refreshing, warmUp } from "./load.ts";
 import { seed, startKeyturn } from "./processes.ts";
 
 /**
@@ -27,7 +27,7 @@ export async function benchOauthRefresh({
       next: refreshing(seeded.clientTokens, connections, client),
     },
   };
-  for (const target of [targets.own, targets.oauth]) await load({ ...target, seconds: 5 });
+  for (const target of [targets.own, targets.oauth]) await warmUp(target);
   for (let round = 0; round < rounds; round++) {
     const order = round % 2 === 0 ? (["own", "oauth"] as const) : (["oauth", "own"] as const);
     for (const name of order) {

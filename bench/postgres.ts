@@ -4,7 +4,7 @@ import { join } from "node:path";
 import pg from "pg";
 import { makePostgres, type PostgresServer } from "./faults/postgres-server.ts";
 import { type Finding, ratios, rounded, shown, spread } from "./figures.ts";
-import { type LoadResult, load, refreshing } from "./load.ts";
+import { type LoadResult, load, refreshing, warmUpSeconds } from "./load.ts";
 import { type Data, type Server, seed, seedMany, startKeyturn } from "./processes.ts";
 
 interface Run extends LoadResult {
@@ -143,7 +143,7 @@ async function measure(
         return load({ port, path: "/refresh", connections: each, next, seconds: duration });
       }),
     );
-  await run(4);
+  await run(warmUpSeconds);
   const before = { own: ownTime(servers), postgres: processorTime(postgres.pids()) };
   const results = await run(seconds);
   const after = { own: ownTime(servers), postgres: processorTime(postgres.pids()) };

@@ -1,10 +1,11 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { withAttemptKeys } from "./limits.ts";
-import { load } from "./load.ts";
+import { load, warmUp } from "./load.ts";
 import { seed, startKeyturn } from "./processes.ts";
-import { type CpuProfile, selfTimes } from "./self-times.ts";
+import { type CpuProfile, selfTimes, unbundled } from "./self-times.ts";
 
 const connections = 32;
 const shownMax = 25;
@@ -22,13 +23,13 @@ export async function benchProfile({ seconds = 10, sessions = 1000 } = {}) {
     const flags = ["--cpu-prof", `--cpu-prof-dir=${folder}`, "--cpu-prof-interval=200"];
     const server = await startKeyturn(seeded, { flags });
     const target = { port: server.port, path: "/refresh", connections, next: withAttemptKeys(server.tokens) };
-    await load({ ...target, seconds: 4 });
+    await warmUp(target);
     const before = server.cpu();
     const { requests, failures } = await load({ ...target, seconds });
     const cpuMicroseconds = ((server.cpu() - before) * 1000) / requests;
     await server.stop();
-    const profiles = readdirSync(folder).map(
-      (file) => JSON.parse(readFileSync(join(folder, file), "utf8")) as CpuProfile,
+    const profiles = readdirSync(folder).map((file) =>
+      unbundled(JSON.parse(readFileSync(join(folder, file), "utf8")) as CpuProfile, linesOf),
     );
     const last = { seconds: seconds * 0.8, before: seconds * 0.1 };
     const { byRoom, byFunction } = selfTimes(profiles, last);
@@ -57,4 +58,14 @@ export async function benchProfile({ seconds = 10, sessions = 1000 } = {}) {
     seeded.remove();
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+const linesByUrl = new Map<string, readonly string[]>();
+
+function linesOf(url: string): readonly string[] {
+  const known = linesByUrl.get(url);
+  if (known !== undefined) return known;
+  const lines = readFileSync(fileURLToPath(url), "utf8").split("\n");
+  linesByUrl.set(url, lines);
+  return lines;
 }

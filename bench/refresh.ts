@@ -1,5 +1,5 @@
 import { type Finding, median, ratios, rounded, shown, spread } from "./figures.ts";
-import { type LoadResult, load, refreshing, type TokenForm } from "./load.ts";
+import { type LoadResult, load, refreshing, type TokenForm, warmUp } from "./load.ts";
 import { type Server, seed, startKeyturn, startPeer } from "./processes.ts";
 
 interface Run extends LoadResult {
@@ -155,15 +155,17 @@ async function measure(
   await new Promise((resolve) => setTimeout(resolve, 500));
   const idleMb = server.memory().now;
   const runs: Run[] = [];
+  const targetOf = (connections: number) => ({
+    port: server.port,
+    path,
+    connections,
+    ...(form !== undefined && { type: "application/x-www-form-urlencoded" }),
+    next: refreshing(server.tokens, connections, form),
+  });
+  await warmUp(targetOf(usual));
   for (const connections of inFlight) {
-    const target = {
-      port: server.port,
-      path,
-      connections,
-      ...(form !== undefined && { type: "application/x-www-form-urlencoded" }),
-      next: refreshing(server.tokens, connections, form),
-    };
-    await load({ ...target, seconds: runs.length === 0 ? 4 : 1 });
+    const target = targetOf(connections);
+    await load({ ...target, seconds: 1 });
     const before = server.cpu();
     const result = await load({ ...target, seconds });
     const cpuMicroseconds = ((server.cpu() - before) * 1000) / result.requests;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type CpuProfile, selfTimes } from "./self-times.ts";
+import { type CpuProfile, selfTimes, unbundled } from "./self-times.ts";
 
 const server = "file:///somewhere/packages/server/dist";
 const frames = [
@@ -77,4 +77,27 @@ test("only the window counts: neither the start of the program nor its end", () 
   ]);
   const { byRoom } = selfTimes([profile], { before: 1, seconds: 2.5 });
   assert.deepEqual(byRoom.map(([room]) => room).sort(), ["@hono/node-server", "server/sessions/"]);
+});
+
+test("a function of the bundled program is in the room of the module that it was written in", () => {
+  const bundle = `${server}/cli/program-2RG3MI4H.js`;
+  const lines = [
+    "// packages/server/src/storage/sqlite.ts",
+    "function read() {}",
+    "// a remark",
+    "// packages/server/src/pipeline.ts",
+    "function serve() {}",
+  ];
+  const given = profileOf([
+    [0, 10],
+    [1, 20],
+    [2, 30],
+  ]);
+  const nodes = given.nodes.map((node, index) =>
+    index === 0 || index > 2
+      ? node
+      : { ...node, callFrame: { ...node.callFrame, url: bundle, lineNumber: 3 * index - 1 } },
+  );
+  const { byRoom } = selfTimes([unbundled({ ...given, nodes }, () => lines)], whole);
+  assert.deepEqual(Object.fromEntries(byRoom), { "server/storage/": 0.4, "server/": 0.6 });
 });

@@ -12,6 +12,31 @@ export interface CpuProfile {
 
 type Shares = (readonly [where: string, share: number])[];
 
+const MODULE = /^\/\/ (?:.*\/)?packages\/server\/src\/(.*)\.ts$/;
+
+/**
+ * The same, with each function in the module that it was written in: the program is bundled, and above the code of each
+ * module the bundle names it.
+ * @param read the lines of the file at a URL
+ */
+export function unbundled(profile: CpuProfile, read: (url: string) => readonly string[]): CpuProfile {
+  const moduleAt = (url: string, line: number) => {
+    const above = read(url).slice(0, line + 1);
+    const [, module] = MODULE.exec(above.findLast((text) => MODULE.test(text)) ?? "") ?? [];
+    return module;
+  };
+  const nodes = profile.nodes.map((node) => {
+    const { url, lineNumber } = node.callFrame;
+    const [, folder] = BUNDLE.exec(url) ?? [];
+    const module = folder === undefined ? undefined : moduleAt(url, lineNumber);
+    if (module === undefined) return node;
+    return { ...node, callFrame: { ...node.callFrame, url: `${folder}${module}.js` } };
+  });
+  return { ...profile, nodes };
+}
+
+const BUNDLE = /^(.*\/packages\/server\/dist\/)cli\/program-\w+\.js$/;
+
 /** Nothing of the program runs then: the thread waits. */
 const waiting = new Set(["(idle)", "(root)"]);
 

@@ -1,5 +1,5 @@
 import { type Finding, ratios, rounded, shown, spread } from "./figures.ts";
-import { type LoadResult, load, type Target } from "./load.ts";
+import { type LoadResult, load, type Target, warmUp } from "./load.ts";
 import { type Server, seed, startKeyturn, startPeer } from "./processes.ts";
 
 interface Contender {
@@ -51,7 +51,7 @@ export async function benchSession({ rounds = 5, seconds = 5, connections = 32, 
       const server = await start(sessions);
       const next = reads ? reading(server.tokens, { connections, check }) : asking;
       const target = { port: server.port, path, method: "GET", connections, next } as const;
-      await load({ ...target, seconds: 3 });
+      await warmUp(target);
       runs.get(name)?.push(await load({ ...target, seconds }));
       await server.stop();
     }

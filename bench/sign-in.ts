@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { type Finding, median, ratios, rounded, shown, spread } from "./figures.ts";
-import { load, refreshing, type Target } from "./load.ts";
+import { load, refreshing, type Target, warmUp } from "./load.ts";
 import { canPin, seed, startKeyturn, startPeer } from "./processes.ts";
 
 const people = Array.from({ length: 8 }, (_, index) => `person${index}`);
@@ -57,7 +57,7 @@ export async function benchSignIn({ rounds = 5, seconds = 6 } = {}) {
     };
     await load({ ...signIns, seconds: 1 });
     const alone = await load(signIns);
-    await load({ ...refreshes, seconds: 2 });
+    await warmUp(refreshes);
     const without = await load({ ...refreshes, seconds });
     const [signing, among] = await Promise.all([load(signIns), load({ ...refreshes, seconds })]);
     failures += alone.failures + without.failures + signing.failures + among.failures;

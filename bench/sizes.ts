@@ -1,7 +1,7 @@
 import { statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { type Finding, ratios, rounded, shown, spread } from "./figures.ts";
-import { type LoadResult, load, refreshing } from "./load.ts";
+import { type LoadResult, load, refreshing, warmUp } from "./load.ts";
 import { seedMany, startKeyturn } from "./processes.ts";
 
 interface Run extends LoadResult {
@@ -84,7 +84,7 @@ async function measure(one: ReturnType<typeof seedMany>, seconds: number): Promi
   const target = { port: server.port, path: "/refresh", connections };
   // One walk for both: the second goes on where the first has stopped.
   const next = refreshing(server.tokens, connections);
-  await load({ ...target, next, seconds: 4 });
+  await warmUp({ ...target, next });
   const before = server.cpu();
   const result = await load({ ...target, next, seconds });
   const cpuMicroseconds = ((server.cpu() - before) * 1000) / result.requests;
