@@ -40,7 +40,7 @@ import { scopesIn } from "../../packages/server/src/oauth/scopes.ts";
 import { returnPath } from "../../packages/server/src/pages/return-to.ts";
 import { isId } from "../../packages/server/src/primitives/id.ts";
 import { limits } from "../../packages/server/src/primitives/limits.ts";
-import { decodeRecent } from "../../packages/server/src/sessions/recent.ts";
+import { listRecent } from "../../packages/server/src/sessions/recent.ts";
 import { packUserAgent, unpackUserAgent } from "../../packages/server/src/sessions/user-agent.ts";
 import { readOwnJwt } from "../../packages/server/src/tokens/jwt.ts";
 import { createRefreshTokens } from "../../packages/server/src/tokens/refresh-token.ts";
@@ -263,7 +263,7 @@ export const parsers: readonly Parser[] = [
   },
   {
     name: "remembered replacements",
-    parse: (text) => decodeRecent(Buffer.from(text, "latin1")),
+    parse: (text) => listRecent(Buffer.from(text, "latin1")),
     seeds: ["x".repeat(108)],
   },
   {

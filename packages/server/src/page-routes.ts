@@ -91,6 +91,15 @@ export function createPageRoutes(dependencies: Dependencies) {
     });
   }
 
+  async function admitted(serving: Serving) {
+    dependencies.traffic.enters();
+    try {
+      return await handle(serving);
+    } finally {
+      dependencies.traffic.leaves();
+    }
+  }
+
   async function serve(serving: Serving): Promise<Response> {
     const { context, page } = serving;
     const started = performance.now();
@@ -101,7 +110,7 @@ export function createPageRoutes(dependencies: Dependencies) {
     };
     let response: Response;
     try {
-      response = respond(context, await dependencies.traffic.through(() => handle(serving)), vary);
+      response = respond(context, await admitted(serving), vary);
     } catch (error) {
       const { problem, headers: more } = problemOf(error, { page, log: dependencies.log });
       response = respond(context, { problem }, more);

@@ -45,6 +45,8 @@ export interface Departure {
 /** A row of the URL map, with what can be made once for all its answers. */
 export interface Row {
   readonly endpoint: Endpoint;
+  /** Of an answer in JSON that has no headers of its own: the same object in its departure. */
+  readonly headers: Readonly<Record<string, string>>;
   /** Serves a request that has been found to be for this row. It never rejects. */
   serve(arrival: Arrival): Promise<Departure>;
 }
@@ -65,8 +67,10 @@ export function createPipeline(dependencies: PipelineDependencies) {
   return {
     rows: endpoints.map((endpoint): Row => {
       const own = commonOf(endpoint.path);
-      const serving = { endpoint, common: own, headers: headersOf(endpoint, own), dependencies };
-      return { endpoint, serve: (arrival) => serve(arrival, serving) };
+      const hasParametersInPath = endpoint.path.includes(":");
+      const headers = headersOf(endpoint, own);
+      const serving = { endpoint, hasParametersInPath, common: own, headers, dependencies };
+      return { endpoint, headers, serve: (arrival) => serve(arrival, serving) };
     }),
     /** A refusal of what came to an address and did not become a request of one of its rows. */
     refuse: (refusal: Refusal, arrival: { method: string; path?: string | undefined }): Departure =>
@@ -83,6 +87,7 @@ const headersForAnyone = {
 
 interface Serving {
   readonly endpoint: Endpoint;
+  readonly hasParametersInPath: boolean;
   readonly common: Readonly<Record<string, string>>;
   /** Of an answer in JSON. */
   readonly headers: Readonly<Record<string, string>>;
@@ -93,25 +98,30 @@ async function serve(arrival: Arrival, serving: Serving): Promise<Departure> {
   const { endpoint, common, headers, dependencies } = serving;
   const started = performance.now();
   let departure: Departure;
+  let isIn = false;
   try {
-    const answer = await dependencies.traffic.through(() => handle(arrival, serving));
+    dependencies.traffic.enters();
+    isIn = true;
+    const answer = await handle(arrival, serving);
     departure = depart(arrival.method === "HEAD" ? headOf(answer) : answer, headers);
   } catch (error) {
     departure = refusalDeparture(asRefusal(error, { endpoint, log: dependencies.log }), arrival, common);
   }
+  if (isIn) dependencies.traffic.leaves();
   dependencies.metrics.requestTook(endpoint.path, departure.status, (performance.now() - started) / 1000);
   return departure;
 }
 
-async function handle(arrival: Arrival, { endpoint, dependencies }: Serving): Promise<Answer> {
+async function handle(arrival: Arrival, serving: Serving): Promise<Answer> {
+  const { endpoint, dependencies } = serving;
   const { authentication, settings } = dependencies;
   const { header } = arrival;
   const request = {
     method: arrival.method,
     url: () => settings.issuer + arrival.path,
     body: undefined as unknown,
-    path: endpoint.path.includes(":") ? arrival.pathParameters() : {},
-    query: endpoint.query === undefined ? {} : singleQuery(arrival.queries()),
+    path: serving.hasParametersInPath ? arrival.pathParameters() : noNames,
+    query: endpoint.query === undefined ? noNames : singleQuery(arrival.queries()),
     header,
     ip: callerOf(arrival, settings),
     userAgent: header("user-agent")?.slice(0, limits.userAgentCharactersMax),
@@ -137,6 +147,7 @@ async function handle(arrival: Arrival, { endpoint, dependencies }: Serving): Pr
   return endpoint.handle(request as UserRequest<never> & ResourceRequest<never> & ClientRequest<never>);
 }
 
+const noNames: Readonly<Record<string, string>> = Object.freeze({});
 const noParameters = parametersOf([]);
 
 /** The address of the caller, by the connection and the proxies that the settings trust. */

@@ -12,8 +12,11 @@ export function createTraffic() {
   let ended: (() => void) | undefined;
 
   return {
-    /** @throws Refusal unavailable once closed */
-    async through<T>(work: () => Promise<T>): Promise<T> {
+    /**
+     * A request has come; when it has its answer, it `leaves`.
+     * @throws Refusal unavailable once closed
+     */
+    enters(): void {
       if (isClosed) {
         throw new Refusal("unavailable", {
           description: "This node is stopping. Try again.",
@@ -21,12 +24,11 @@ export function createTraffic() {
         });
       }
       underWay++;
-      try {
-        return await work();
-      } finally {
-        underWay--;
-        if (underWay === 0) ended?.();
-      }
+    },
+
+    leaves(): void {
+      underWay--;
+      if (underWay === 0) ended?.();
     },
 
     /** Lets no more through, and resolves when those under way have ended, after ten seconds at the latest. */

@@ -8,36 +8,54 @@ export interface Supersession {
   readonly attempt: Buffer | undefined;
 }
 
+/**
+ * What a row remembers of the last replacements, as it is stored, newest first:
+ * generation 4 | key id 1 | superseded at 6 | attempt digest 16 (zeros: none).
+ * Nearly every turn adds one and looks at none, so nothing is taken apart before somebody asks.
+ */
+export type Recent = Buffer;
+
 /** How many supersessions a row remembers. The row's size is bounded by this. */
 export const RECENT_MAX = 4;
 
 const ENTRY_BYTES = 27;
 const NO_ATTEMPT = Buffer.alloc(16);
 
-/** Newest first: generation 4 | key id 1 | superseded at 6 | attempt digest 16 (zeros: none). */
-export function encodeRecent(recent: readonly Supersession[]): Buffer {
-  const bytes = Buffer.allocUnsafe(recent.length * ENTRY_BYTES);
-  for (const [index, entry] of recent.entries()) {
-    const at = index * ENTRY_BYTES;
-    bytes.writeUInt32BE(entry.generation, at);
-    bytes[at + 4] = entry.keyId;
-    bytes.writeUIntBE(entry.supersededAt, at + 5, 6);
-    (entry.attempt ?? NO_ATTEMPT).copy(bytes, at + 11);
-  }
+export const noneRecent: Recent = Buffer.alloc(0);
+
+export const countRecent = (recent: Recent): number => Math.floor(recent.length / ENTRY_BYTES);
+
+/** With one more in front, and without the oldest when they are too many. */
+export function remember(newest: Supersession, recent: Recent): Recent {
+  const kept = Math.min(countRecent(recent), RECENT_MAX - 1) * ENTRY_BYTES;
+  const bytes = Buffer.allocUnsafe(ENTRY_BYTES + kept);
+  bytes.writeUInt32BE(newest.generation, 0);
+  bytes[4] = newest.keyId;
+  bytes.writeUIntBE(newest.supersededAt, 5, 6);
+  (newest.attempt ?? NO_ATTEMPT).copy(bytes, 11);
+  recent.copy(bytes, ENTRY_BYTES, 0, kept);
   return bytes;
 }
 
-export function decodeRecent(stored: Uint8Array): Supersession[] {
-  const bytes = Buffer.from(stored.buffer, stored.byteOffset, stored.byteLength);
-  const recent: Supersession[] = [];
-  for (let at = 0; at + ENTRY_BYTES <= bytes.length; at += ENTRY_BYTES) {
-    const attempt = bytes.subarray(at + 11, at + ENTRY_BYTES);
-    recent.push({
-      generation: bytes.readUInt32BE(at),
-      keyId: bytes[at + 4] ?? 0,
-      supersededAt: bytes.readUIntBE(at + 5, 6),
-      attempt: attempt.equals(NO_ATTEMPT) ? undefined : attempt,
-    });
+/** When and how this generation was replaced, if that is remembered. */
+export function replacementOf(generation: number, recent: Recent): Supersession | undefined {
+  for (let index = 0; index < countRecent(recent); index++) {
+    if (recent.readUInt32BE(index * ENTRY_BYTES) === generation) return entryAt(index, recent);
   }
-  return recent;
+  return undefined;
+}
+
+/** All of them. */
+export const listRecent = (recent: Recent): Supersession[] =>
+  Array.from({ length: countRecent(recent) }, (_, index) => entryAt(index, recent));
+
+function entryAt(index: number, recent: Recent): Supersession {
+  const at = index * ENTRY_BYTES;
+  const attempt = recent.subarray(at + 11, at + ENTRY_BYTES);
+  return {
+    generation: recent.readUInt32BE(at),
+    keyId: recent[at + 4] ?? 0,
+    supersededAt: recent.readUIntBE(at + 5, 6),
+    attempt: attempt.equals(NO_ATTEMPT) ? undefined : attempt,
+  };
 }

@@ -1,7 +1,7 @@
 import type { Settings } from "../config-schema.ts";
 import { type Id, idFromBytes, timeOfId } from "../primitives/id.ts";
 import type { EndReason } from "./end.ts";
-import { decodeRecent, type Supersession } from "./recent.ts";
+import { listRecent, type Supersession } from "./recent.ts";
 import type { SessionRow } from "./sessions.sql.ts";
 import { unpackUserAgent } from "./user-agent.ts";
 
@@ -117,7 +117,7 @@ export function sessionFromRow(row: SessionRow, settings: LifeSettings): Session
     expiresAt: row.expires_at,
     idleEndsAt: Math.min(row.expires_at, row.last_used_at + lifeOf(kind, settings).idleMs),
     generation: row.generation,
-    recent: decodeRecent(row.recent),
+    recent: listRecent(row.recent),
     revokedAt: row.revoked_at ?? undefined,
     endReason: (row.end_reason as EndReason | null) ?? undefined,
     endEvent: row.end_event ? idFromBytes(row.end_event) : undefined,

@@ -20,7 +20,7 @@ export interface SessionRow {
   last_used_at: number;
   expires_at: number;
   generation: number;
-  recent: Uint8Array;
+  recent: Buffer;
   revoked_at: number | null;
   end_reason: string | null;
   end_event: Uint8Array | null;

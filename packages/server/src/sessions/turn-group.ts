@@ -6,7 +6,6 @@ import { idFromBytes, newId } from "../primitives/id.ts";
 import type { Database, Sql, Statement } from "../storage/database.ts";
 import type { RefreshTokenParts, RefreshTokens } from "../tokens/refresh-token.ts";
 import { endStatements } from "./end.ts";
-import { decodeRecent, encodeRecent } from "./recent.ts";
 import { type Rights, rightsFromRow } from "./rights.ts";
 import { whichAlone } from "./sessions.sql.ts";
 import {
@@ -190,12 +189,12 @@ function writeChange(change: {
 }): void {
   const { row, initial, state, at, ip, group } = change;
   if (state.generation !== initial.generation || state.lastUsedAt !== initial.lastUsedAt) {
-    const { generation, digest, lastUsedAt } = state;
+    const { generation, digest, lastUsedAt, recent } = state;
     group.rowStatements.push(
       updateTurned({
         sessionId: group.sessionId,
         from: initial,
-        to: { generation, digest, lastUsedAt, ip, recent: encodeRecent(state.recent) },
+        to: { generation, digest, lastUsedAt, ip, recent },
       }),
     );
   }
@@ -292,7 +291,7 @@ export function stateOf(row: TurnRow, audience: string): TurnState {
     expiresAt: row.expires_at,
     lastUsedAt: row.last_used_at,
     generation: row.generation,
-    digest: Buffer.from(row.digest.buffer, row.digest.byteOffset, row.digest.byteLength),
-    recent: decodeRecent(row.recent),
+    digest: row.digest,
+    recent: row.recent,
   };
 }

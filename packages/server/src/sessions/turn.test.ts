@@ -3,6 +3,7 @@ import { createSecretKey } from "node:crypto";
 import { describe, test } from "node:test";
 import { hmacSha256, sha256 } from "../primitives/digest.ts";
 import { createRefreshTokens } from "../tokens/refresh-token.ts";
+import { listRecent, noneRecent } from "./recent.ts";
 import { ATTEMPT_SECONDS, decideTurn, type Presented, type TurnRules, type TurnState } from "./turn.ts";
 
 const HOUR = 3_600_000;
@@ -45,7 +46,7 @@ function turned(turns: number, withAttempts = true) {
     lastUsedAt: START - turns * 60_000,
     generation: 0,
     digest: sha256(secrets[0] as Buffer),
-    recent: [],
+    recent: noneRecent,
   };
   for (let generation = 0; generation < turns; generation++) {
     const decision = decideTurn(
@@ -241,10 +242,10 @@ describe("rule 3: the current token", () => {
     assert.deepEqual(decision.successor, { keyId: 1, generation: 7, secret: expected });
     assert.deepEqual(decision.next.digest, sha256(expected as Buffer));
     assert.deepEqual(
-      decision.next.recent.map((entry) => entry.generation),
+      listRecent(decision.next.recent).map((entry) => entry.generation),
       [6, 5, 4, 3],
     );
-    assert.equal(decision.next.recent[0]?.supersededAt, START + HOUR);
+    assert.equal(listRecent(decision.next.recent)[0]?.supersededAt, START + HOUR);
     assert.equal(decision.next.lastUsedAt, START + HOUR);
   });
 
@@ -367,7 +368,7 @@ describe("rule 6: a token newer than the row", () => {
     assert.ok(decision.act === "turn" && decision.adopted);
     assert.equal(decision.successor.generation, 10);
     assert.deepEqual(
-      decision.next.recent.map((entry) => entry.generation),
+      listRecent(decision.next.recent).map((entry) => entry.generation),
       [9],
     );
   });

@@ -19,7 +19,7 @@
 
 import { equalBytes } from "../primitives/compare.ts";
 import { sha256 } from "../primitives/digest.ts";
-import { RECENT_MAX, type Supersession } from "./recent.ts";
+import { countRecent, noneRecent, RECENT_MAX, type Recent, remember, replacementOf } from "./recent.ts";
 
 /** A token whose tag has verified, with what the request brought along. */
 export interface Presented {
@@ -61,8 +61,7 @@ export interface TurnState {
   readonly generation: number;
   /** SHA-256 of the current secret. */
   readonly digest: Buffer;
-  /** Newest first. */
-  readonly recent: readonly Supersession[];
+  readonly recent: Recent;
 }
 
 export interface TurnRules {
@@ -171,12 +170,16 @@ function decide(state: TurnState | undefined, presented: Presented, rules: TurnR
   // has opened this is refused, for otherwise a leaked tag key would be enough to forge a session.
   if (presented.generation > state.generation) {
     if (!rules.restoreWindowOpen) return refuse("newer_generation");
-    const decision = turn({ ...state, generation: presented.generation, recent: [] }, presented, rules);
+    const decision = turn(
+      { ...state, generation: presented.generation, recent: noneRecent },
+      presented,
+      rules,
+    );
     return decision.act === "turn" ? { ...decision, adopted: true } : decision;
   }
 
   // 4. Replaced not long ago, and truly an ancestor of the current token.
-  const replaced = state.recent.find((entry) => entry.generation === presented.generation);
+  const replaced = replacementOf(presented.generation, state.recent);
   if (replaced !== undefined) {
     const successor = deriveForward(state, presented, rules);
     if (successor === "key_gone") return refuse("unknown_secret");
@@ -201,7 +204,7 @@ function decide(state: TurnState | undefined, presented: Presented, rules: TurnR
 
   // Of before an adoption (rule 6) nothing is remembered: this may be a request of an honest client that is late, as a
   // copy of the one that was adopted. It is given nothing; four turns later the row knows again what is too old.
-  const isMemoryShort = state.recent.length < Math.min(state.generation, RECENT_MAX);
+  const isMemoryShort = countRecent(state.recent) < Math.min(state.generation, RECENT_MAX);
   if (replaced === undefined && isMemoryShort) return refuse("superseded");
 
   // 5. An old token, back after its time. Thief or owner, one of them holds a copy: nobody keeps the session.
@@ -233,12 +236,7 @@ function turn(state: TurnState, presented: Presented, rules: TurnRules): TurnDec
   const keyId = rules.currentKeyId;
   const nextSecret = rules.nextSecret({ keyId, generation, secret });
   if (nextSecret === undefined) return refuse("unknown_secret");
-  const supersession: Supersession = {
-    generation,
-    keyId,
-    supersededAt: rules.now,
-    attempt: presented.attempt,
-  };
+  const replaced = { generation, keyId, supersededAt: rules.now, attempt: presented.attempt };
   return {
     act: "turn",
     adopted: false,
@@ -247,7 +245,7 @@ function turn(state: TurnState, presented: Presented, rules: TurnRules): TurnDec
       ...state,
       generation: generation + 1,
       digest: sha256(nextSecret),
-      recent: [supersession, ...state.recent].slice(0, RECENT_MAX),
+      recent: remember(replaced, state.recent),
       // Never backwards: two nodes whose clocks differ would otherwise shorten the session by the difference.
       lastUsedAt: Math.max(rules.now, state.lastUsedAt),
     },
@@ -266,7 +264,7 @@ function deriveForward(
   let { secret } = presented;
   let keyId = -1;
   for (let generation = presented.generation; generation < state.generation; generation++) {
-    const entry = state.recent.find((candidate) => candidate.generation === generation);
+    const entry = replacementOf(generation, state.recent);
     if (entry === undefined) return undefined;
     const nextSecret = rules.nextSecret({ keyId: entry.keyId, generation, secret });
     if (nextSecret === undefined) return "key_gone";

@@ -22,8 +22,8 @@ export interface TurnRow extends RightsRow {
   last_used_at: number;
   expires_at: number;
   generation: number;
-  digest: Uint8Array;
-  recent: Uint8Array;
+  digest: Buffer;
+  recent: Buffer;
   revoked_at: number | null;
   end_reason: string | null;
 }
