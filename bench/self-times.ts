@@ -38,7 +38,7 @@ export function unbundled(profile: CpuProfile, read: (url: string) => readonly s
 const BUNDLE = /^(.*\/packages\/server\/dist\/)cli\/program-\w+\.js$/;
 
 /** Nothing of the program runs then: the thread waits. */
-const waiting = new Set(["(idle)", "(root)"]);
+const waiting = new Set(["(idle)", "(root)", "sleepUntilAsked"]);
 
 /**
  * Where the time of several threads went that each function spent in itself: by room (folder, package, part of Node)

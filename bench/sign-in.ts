@@ -55,7 +55,7 @@ export async function benchSignIn({ rounds = 5, seconds = 6 } = {}) {
       connections: 32,
       next: refreshing(server.tokens, 32),
     };
-    await load({ ...signIns, seconds: 1 });
+    await warmUp(signIns);
     const alone = await load(signIns);
     await warmUp(refreshes);
     const without = await load({ ...refreshes, seconds });
@@ -70,7 +70,7 @@ export async function benchSignIn({ rounds = 5, seconds = 6 } = {}) {
       const { start, path, next } = peers[name];
       const peer = await start();
       const target = { port: peer.port, path, next, connections: people.length };
-      await load({ ...target, seconds: 1 });
+      await warmUp(target);
       const result = await load({ ...target, seconds });
       failures += result.failures;
       rates[name].push(result.perSecond);

@@ -17,17 +17,20 @@ while (Atomics.load(shared, 0) !== checkpointState.ended) {
     move();
     Atomics.compareExchange(shared, 0, checkpointState.asked, checkpointState.done);
   }
-  // Sleeps until the word changes from what was just seen. Not for ever: a sleeping thread cannot be ended from
-  // outside at every moment.
-  const seen = Atomics.load(shared, 0);
-  if (seen !== checkpointState.asked && seen !== checkpointState.ended)
-    Atomics.wait(shared, 0, seen, SLEEP_MS);
+  sleepUntilAsked();
 }
 try {
   connection?.close();
 } finally {
   Atomics.store(shared, 1, checkpointerState.closed);
   Atomics.notify(shared, 1);
+}
+
+/** Until the word changes. Not for ever: a sleeping thread cannot be ended from outside at every moment. */
+function sleepUntilAsked(): void {
+  const seen = Atomics.load(shared, 0);
+  if (seen !== checkpointState.asked && seen !== checkpointState.ended)
+    Atomics.wait(shared, 0, seen, SLEEP_MS);
 }
 
 function move(): void {
