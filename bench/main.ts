@@ -10,7 +10,7 @@ import { barChart, chartsOf } from "./plots.ts";
 import { benchPostgres } from "./postgres.ts";
 import { canPin } from "./processes.ts";
 import { benchProfile } from "./profile.ts";
-import { benchRefresh } from "./refresh.ts";
+import { benchRefresh, benchRefreshMany } from "./refresh.ts";
 import { benchRevocation } from "./revocation.ts";
 import { benchSession } from "./session.ts";
 import { benchSignIn } from "./sign-in.ts";
@@ -24,6 +24,7 @@ import { benchVerify } from "./verify.ts";
  */
 const scenarios = {
   refresh: benchRefresh,
+  "refresh-many": benchRefreshMany,
   "oauth-refresh": benchOauthRefresh,
   verify: benchVerify,
   "sign-in": benchSignIn,

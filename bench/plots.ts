@@ -107,7 +107,7 @@ export function chartsOf(results: Results): Record<string, Chart> {
       unit: "a second",
       bars: ["1", "8", "32", "128"].flatMap((level) =>
         at(level)
-          .filter(([label]) => /^(Keyturn|oidc-provider in memory|the tutorial)/.test(label))
+          .filter(([label]) => !/by hand|grouped/.test(label))
           .map(([label, { perSecond }]) => ({
             label: `${level}: ${label}`,
             value: perSecond,
