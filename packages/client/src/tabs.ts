@@ -13,8 +13,11 @@ export interface TabMessage {
 
 /** The other tabs of this origin. */
 export interface Tabs {
-  /** Runs while no other tab does, or after having waited long enough for that. */
-  alone<T>(work: () => Promise<T>): Promise<T>;
+  /**
+   * Runs while no other tab does, or after having waited long enough for that. Who waits in a row of tabs that do their
+   * work one after the other, slowly, waits on, for as long as `look` finds another thing than the `last` time.
+   */
+  alone<T>(work: () => Promise<T>, look: () => Promise<unknown>, last: unknown): Promise<T>;
   tell(message: TabMessage): void;
 }
 
@@ -39,23 +42,24 @@ export function joinTabs(world: World, { name, isShared, hear }: TabsParts): Tab
     };
   }
 
-  async function alone<T>(work: () => Promise<T>): Promise<T> {
+  async function alone<T>(work: () => Promise<T>, look: () => Promise<unknown>, last: unknown): Promise<T> {
     if (!locks) return work();
     const waiting = new AbortController();
-    const stopWaiting = () => waiting.abort();
-    let working: Promise<T> | undefined;
+    let isMine = false;
     const start = () => {
-      stopWaiting();
-      working ??= work();
-      return working;
+      isMine = true;
+      waiting.abort();
+      return work();
     };
-    void runtime.sleep(settings.lockSeconds * 1000, waiting.signal).then(stopWaiting);
+    void runtime.sleep(settings.lockSeconds * 1000, waiting.signal).then(() => waiting.abort());
     try {
       return await locks.request(name, { signal: waiting.signal }, start);
-    } catch {
+    } catch (error) {
+      if (isMine) throw error;
+      const found = await look();
       // Not in time, or not at all (a frozen tab holds it; a page without an origin has none). The lock spares
-      // requests; it is the server that makes all come to one end. What `work` itself threw is thrown again here.
-      return start();
+      // requests; it is the server that makes all come to one end.
+      return found === last ? start() : alone(work, look, found);
     }
   }
 

@@ -90,21 +90,26 @@ export function createTokenMode(parts: ModeParts): Mode {
 
   async function renew(): Promise<Access> {
     const before = access.peek();
-    const stored = (await look())?.refreshToken;
-    return tabs.alone(async () => {
-      for (let looks = 0; looks < looksMax; looks++) {
-        const record = await look();
-        if (!record) throw presence.signedOut();
-        const isNews = record.refreshToken !== stored && access.peek() === before && storage.sharedByTabs;
-        if (isNews) await runtime.sleep(newsMs);
-        const heard = access.peek();
-        const isFresh = heard && heard !== before && runtime.now() < heard.refreshAtMs;
-        if (isFresh && heard.sessionId === record.sessionId) return heard;
-        const fresh = await turn(record);
-        if (fresh) return fresh;
-      }
-      throw unreachable();
-    });
+    const tokenNow = async () => (await look())?.refreshToken;
+    const stored = await tokenNow();
+    return tabs.alone(
+      async () => {
+        for (let looks = 0; looks < looksMax; looks++) {
+          const record = await look();
+          if (!record) throw presence.signedOut();
+          const isNews = record.refreshToken !== stored && access.peek() === before && storage.sharedByTabs;
+          if (isNews) await runtime.sleep(newsMs);
+          const heard = access.peek();
+          const isFresh = heard && heard !== before && runtime.now() < heard.refreshAtMs;
+          if (isFresh && heard.sessionId === record.sessionId) return heard;
+          const fresh = await turn(record);
+          if (fresh) return fresh;
+        }
+        throw unreachable();
+      },
+      tokenNow,
+      stored,
+    );
   }
 
   async function signOut({ everywhere }: SignOutOptions = {}): Promise<{ told: boolean }> {
