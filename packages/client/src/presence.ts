@@ -66,7 +66,7 @@ export function createPresence(events: Events, setAccess: (access: Access | unde
       if (before?.sessionId === session?.sessionId) return;
       era++;
       setAccess(undefined);
-      if (who === null) {
+      if (!who) {
         lastReason = end && end.sessionId === before?.sessionId ? end.reason : "missing";
         events.emit("signedOut", { reason: lastReason });
       } else if (before !== undefined) {
@@ -77,7 +77,7 @@ export function createPresence(events: Events, setAccess: (access: Access | unde
     expectEnd(sessionId, reason) {
       end = { sessionId, reason };
     },
-    isToStay: () => who != null && end?.sessionId !== who.sessionId,
+    isToStay: () => !!who && end?.sessionId !== who.sessionId,
     signedOut: () => new KeyturnError("signed_out", "Nobody is signed in", { reason: lastReason }),
   };
 }

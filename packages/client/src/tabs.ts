@@ -14,10 +14,10 @@ export interface TabMessage {
 /** The other tabs of this origin. */
 export interface Tabs {
   /**
-   * Runs while no other tab does, or after having waited long enough for that. Who waits in a row of tabs that do their
-   * work one after the other, slowly, waits on, for as long as `look` finds another thing than the `last` time.
+   * Runs while no other tab does, or after having waited long enough for that, with what `look` found before. Who waits
+   * in a row of tabs that do their work one after the other, slowly, waits on: then `look` finds another thing.
    */
-  alone<T>(work: () => Promise<T>, look: () => Promise<unknown>, last: unknown): Promise<T>;
+  alone<T, S>(work: (seen: S) => Promise<T>, look: () => Promise<S>): Promise<T>;
   tell(message: TabMessage): void;
 }
 
@@ -32,7 +32,7 @@ export function joinTabs(world: World, { name, isShared, hear }: TabsParts): Tab
   const { settings, runtime, closed } = world;
   // A mode may be loaded when the client is closed already.
   const channel = isShared && !closed.aborted ? runtime.openChannel(name) : undefined;
-  const locks = isShared ? runtime.locks : undefined;
+  const locks = isShared && runtime.locks;
   if (channel) {
     closed.addEventListener("abort", () => channel.close());
     // Other scripts of the page can post into it too, and so can another version of this one: a token is used only in
@@ -42,24 +42,23 @@ export function joinTabs(world: World, { name, isShared, hear }: TabsParts): Tab
     };
   }
 
-  async function alone<T>(work: () => Promise<T>, look: () => Promise<unknown>, last: unknown): Promise<T> {
-    if (!locks) return work();
+  async function alone<T, S>(work: (seen: S) => Promise<T>, look: () => Promise<S>): Promise<T> {
+    const seen = await look();
+    if (!locks) return work(seen);
     const waiting = new AbortController();
-    let isMine = false;
-    const start = () => {
-      isMine = true;
-      waiting.abort();
-      return work();
-    };
-    void runtime.sleep(settings.lockSeconds * 1000, waiting.signal).then(() => waiting.abort());
+    const { signal } = waiting;
+    void runtime.sleep(settings.lockSeconds * 1000, signal).then(() => waiting.abort());
     try {
-      return await locks.request(name, { signal: waiting.signal }, start);
+      return await locks.request(name, { signal }, () => {
+        waiting.abort(work);
+        return work(seen);
+      });
     } catch (error) {
-      if (isMine) throw error;
-      const found = await look();
+      // It is the work that failed.
+      if (signal.reason === work) throw error;
       // Not in time, or not at all (a frozen tab holds it; a page without an origin has none). The lock spares
       // requests; it is the server that makes all come to one end.
-      return found === last ? start() : alone(work, look, found);
+      return (await look()) === seen ? work(seen) : alone(work, look);
     }
   }
 

@@ -41,6 +41,8 @@ export function createTokenMode(parts: ModeParts): Mode {
     return record;
   }
 
+  const tokenNow = async () => (await look())?.refreshToken;
+
   async function hear({ type, sessionId, reason, access: reply }: TabMessage): Promise<void> {
     const sinceMs = runtime.now();
     if (type === "signedOut") presence.expectEnd(sessionId, isOver(reason) ? reason : "signed_out");
@@ -77,7 +79,7 @@ export function createTokenMode(parts: ModeParts): Mode {
     // Only what was refused is forgotten: somebody may have signed in again meanwhile.
     if (isOver(error.reason)) await forget(record, error.reason);
     // Another tab may have a newer one. If not, all is kept: the server may find its memory again.
-    else if ((await look())?.refreshToken === record.refreshToken) throw error;
+    else if ((await tokenNow()) === record.refreshToken) throw error;
   }
 
   /** Takes the record out of the storage, unless there is another one by now; whether it did. */
@@ -90,26 +92,20 @@ export function createTokenMode(parts: ModeParts): Mode {
 
   async function renew(): Promise<Access> {
     const before = access.peek();
-    const tokenNow = async () => (await look())?.refreshToken;
-    const stored = await tokenNow();
-    return tabs.alone(
-      async () => {
-        for (let looks = 0; looks < looksMax; looks++) {
-          const record = await look();
-          if (!record) throw presence.signedOut();
-          const isNews = record.refreshToken !== stored && access.peek() === before && storage.sharedByTabs;
-          if (isNews) await runtime.sleep(newsMs);
-          const heard = access.peek();
-          const isFresh = heard && heard !== before && runtime.now() < heard.refreshAtMs;
-          if (isFresh && heard.sessionId === record.sessionId) return heard;
-          const fresh = await turn(record);
-          if (fresh) return fresh;
-        }
-        throw unreachable();
-      },
-      tokenNow,
-      stored,
-    );
+    return tabs.alone(async (stored) => {
+      for (let looks = 0; looks < looksMax; looks++) {
+        const record = await look();
+        if (!record) throw presence.signedOut();
+        const isNews = record.refreshToken !== stored && access.peek() === before;
+        if (isNews && storage.sharedByTabs) await runtime.sleep(newsMs);
+        const heard = access.peek();
+        const isOurs = heard !== before && heard?.sessionId === record.sessionId;
+        if (isOurs && runtime.now() < heard.refreshAtMs) return heard;
+        const fresh = await turn(record);
+        if (fresh) return fresh;
+      }
+      throw unreachable();
+    }, tokenNow);
   }
 
   async function signOut({ everywhere }: SignOutOptions = {}): Promise<{ told: boolean }> {
