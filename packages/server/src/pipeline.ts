@@ -97,17 +97,20 @@ interface Serving {
 async function serve(arrival: Arrival, serving: Serving): Promise<Departure> {
   const { endpoint, common, headers, dependencies } = serving;
   const started = performance.now();
+  const { traffic } = dependencies;
   let departure: Departure;
-  let isIn = false;
   try {
-    dependencies.traffic.enters();
-    isIn = true;
-    const answer = await handle(arrival, serving);
+    traffic.enters();
+    let answer: Answer;
+    try {
+      answer = await handle(arrival, serving);
+    } finally {
+      traffic.leaves();
+    }
     departure = depart(arrival.method === "HEAD" ? headOf(answer) : answer, headers);
   } catch (error) {
     departure = refusalDeparture(asRefusal(error, { endpoint, log: dependencies.log }), arrival, common);
   }
-  if (isIn) dependencies.traffic.leaves();
   dependencies.metrics.requestTook(endpoint.path, departure.status, (performance.now() - started) / 1000);
   return departure;
 }

@@ -1,92 +1,14 @@
 import assert from "node:assert/strict";
-import { after, afterEach, before, beforeEach, test } from "node:test";
+import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { z } from "zod";
 import { refusals } from "../errors.ts";
-import { limits } from "../primitives/limits.ts";
-import {
-  assertRefusal,
-  type Call,
-  exchange,
-  startTestServer,
-  type TestServer,
-  type Tokens,
-} from "../test-server.ts";
+import { assertRefusal } from "../test-server.ts";
 import { hasRepeatedMember } from "./body.ts";
+import { bodyTakers, json } from "./test-bodies.ts";
 
-/** Every endpoint that takes a body, with one that it would accept: each test spoils it in one way. */
-let server: TestServer;
-let tokens: Tokens;
-let rows: string;
-const json = { "content-type": "application/json" };
-
-const passkey = {
-  id: "x",
-  rawId: "x",
-  type: "public-key",
-  response: { clientDataJSON: "x", authenticatorData: "x", signature: "x" },
-};
-
-const passkeyCreated = { ...passkey, response: { clientDataJSON: "x", attestationObject: "x" } };
-
-/** Endpoints that take a body. What a client says of itself has rules of its own: oauth/register.test.ts. */
-const takers = () =>
-  server.app.endpoints.filter(({ body, path }) => body !== undefined && !path.startsWith("/oauth/"));
-
-const accepted = (): Record<string, Record<string, unknown>> => ({
-  "/login": { username: "alice", password: "correct horse battery", device: "Phone", mode: "token" },
-  "/refresh": { refreshToken: tokens.refreshToken },
-  "/logout": { refreshToken: tokens.refreshToken, everywhere: true },
-  "/password": {
-    currentPassword: "correct horse battery",
-    newPassword: "a longer one than before",
-    endOtherSessions: true,
-  },
-  "/step-up": { password: "correct horse battery", code: "123456" },
-  "/login/second-factor": { ticket: "ktt_x", code: "123456" },
-  "/login/second-factor/challenge": { ticket: "ktt_x" },
-  "/login/enrolment": { ticket: "ktt_x" },
-  "/login/passkey": { passkey, device: "Phone", mode: "token" },
-  "/login/handover": { code: "x", verifier: "x".repeat(43), device: "Phone" },
-  "/login/recovery": {
-    username: "alice",
-    code: "0000-0000-0000-0000-0000-0000",
-    device: "Phone",
-    mode: "token",
-  },
-  "/login/email": { email: "nobody@example.com" },
-  "/login/email/confirm": { ticket: "x", code: "123456", device: "Phone", mode: "token" },
-  "/email": { email: "new@example.com" },
-  "/email/confirm": { code: "123456" },
-  "/password/first": { password: "a long enough one" },
-  "/password/forgotten": { email: "nobody@example.com" },
-  "/password/reset": { token: "kml_x", newPassword: "a long enough one", endSessions: true },
-  "/factors/totp/confirm": { code: "123456" },
-  "/factors/passkeys": { passkey: passkeyCreated, name: "Phone" },
-  "/factors/passkeys/:id": { name: "Phone" },
-  "/register": { username: "new", password: "a long enough one", email: "new@example.com", name: "New" },
-});
-
-before(async () => {
-  server = await startTestServer();
-  await server.addUser("alice");
-  tokens = await server.login("alice");
-});
-beforeEach(async () => {
-  rows = await server.rows();
-});
-afterEach(async () => assert.equal(await server.rows(), rows, "whatever is sent here, nothing may change"));
-after(() => server.close());
-
-/** With an access token where only users may call: a stranger's body is not read there. */
-const tokenFor = (path: string) => {
-  const forUsers = server.app.endpoints.some((row) => row.path === path && row.access === "user");
-  return forUsers ? tokens.accessToken : undefined;
-};
-
-const send = (path: string, body: NonNullable<Call["body"]>, headers: Record<string, string> = json) =>
-  server.call(path, { body, headers, token: tokenFor(path) });
+const { takers, accepted, send } = bodyTakers();
 
 test("every endpoint that takes a body is in these tests", () => {
   const withBody = takers().map(({ path }) => path);
@@ -282,105 +204,6 @@ test("RFC 9110 §8.4: a compressed body is refused as such, not read as broken J
   }
 });
 
-const padded = (path: string, bytes: number) => {
-  const text = JSON.stringify(accepted()[path]);
-  return text + " ".repeat(bytes - Buffer.byteLength(text));
-};
-
-test("RFC 9110 §15.5.14: a byte more than the bound is refused, with and without Content-Length", async () => {
-  for (const path of Object.keys(accepted())) {
-    const large = Buffer.from(padded(path, limits.bodyBytesMax + 1));
-    const refused = { status: 413, error: "body_too_large" };
-    assertRefusal(await send(path, large), refused);
-    const stream = new Blob([large]).stream();
-    assertRefusal(await send(path, stream), refused);
-    // As many characters as are allowed, but more bytes.
-    const wide = Buffer.from(`{"refreshToken":"${"é".repeat(limits.bodyBytesMax / 2)}"}`);
-    assertRefusal(await send(path, wide), refused);
-    assertRefusal(await send(path, new Blob([wide]).stream()), refused);
-  }
-  const whole = JSON.stringify({ username: "nobody", password: "x" });
-  const full = whole + " ".repeat(limits.bodyBytesMax - whole.length);
-  assertRefusal(await send("/login", full), { status: 401, error: "invalid_credentials" });
-});
-
-function head(path: string, fields: string): string {
-  const token = tokenFor(path);
-  const authorization = token === undefined ? "" : `Authorization: Bearer ${token}\r\n`;
-  return `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n${authorization}Content-Type: application/json\r\n${fields}\r\n`;
-}
-
-test("a Content-Length that promises a gigabyte is refused before a byte of it is read", async () => {
-  for (const path of Object.keys(accepted())) {
-    const reply = await exchange(server.port, head(path, "Content-Length: 1073741824\r\n"));
-    assertRefusal(reply, { status: 413, error: "body_too_large" });
-    assert.equal(reply.headers.get("connection"), "close");
-  }
-});
-
-test("RFC 9112 §6.3: a Content-Length that lies, repeats itself or fights with chunks never makes two requests of one", async () => {
-  const body = JSON.stringify({ username: "nobody", password: "x" });
-  const smuggled = "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
-  const fights = [
-    `Content-Length: ${body.length}\r\nTransfer-Encoding: chunked\r\n`,
-    `Content-Length: ${body.length}\r\nContent-Length: ${body.length + 1}\r\n`,
-    `Content-Length: ${body.length},${body.length}\r\n`,
-    "Content-Length: -1\r\n",
-    "Content-Length: 0x10\r\n",
-    "Content-Length: 1e3\r\n",
-    "Content-Length: 99999999999999999999\r\n",
-    "Transfer-Encoding: chunked, identity\r\n",
-    "Transfer-Encoding: xchunked\r\n",
-  ];
-  for (const fields of fights) {
-    const reply = await exchange(server.port, head("/login", fields) + body + smuggled);
-    assert.ok(reply.status >= 400 && reply.status < 500, `${fields} was answered ${reply.status}`);
-    assert.ok(!reply.text.includes('"ok"'), fields);
-  }
-  // Shorter than what comes: the rest is not part of the body.
-  const short = await exchange(
-    server.port,
-    head("/login", "Content-Length: 10\r\nConnection: close\r\n") + body,
-  );
-  assertRefusal(short, { status: 400 });
-});
-
-test("a body that is broken off is no request, and no error of ours", async () => {
-  const { connect } = await import("node:net");
-  const started = server.lines.length;
-  for (const fields of ["Content-Length: 100\r\n", "Transfer-Encoding: chunked\r\n"]) {
-    const socket = connect(server.port, "127.0.0.1");
-    socket.write(`${head("/login", fields)}${fields.includes("chunked") ? "5\r\n" : ""}{"use`);
-    // An answer to another request says that ours has been looked at.
-    assert.equal((await server.call("/healthz")).status, 200);
-    const closed = new Promise((resolve) => socket.once("close", resolve));
-    socket.destroy();
-    await closed;
-  }
-  for (let i = 0; i < 20; i++) assert.equal((await server.call("/readyz")).status, 200);
-  assert.deepEqual(
-    server.lines.slice(started).filter((line) => /"level":[56]0/.test(line)),
-    [],
-  );
-});
-
-test("Expect: 100-continue is answered, then the request", async () => {
-  const body = JSON.stringify({ username: "nobody", password: "x" });
-  const fields = `Expect: 100-continue\r\nContent-Length: ${body.length}\r\nConnection: close\r\n`;
-  const reply = await exchange(server.port, [head("/login", fields), body]);
-  assertRefusal(reply, { status: 401, error: "invalid_credentials" });
-});
-
-test("chunked bodies are put together, also in chunks of one byte that cut characters apart", async () => {
-  const bytes = Buffer.from(JSON.stringify({ username: "nöbödy", password: "パスワード" }));
-  const chunks = [...bytes].map((byte) =>
-    Buffer.concat([Buffer.from("1\r\n"), Buffer.of(byte), Buffer.from("\r\n")]),
-  );
-  const fields = "Transfer-Encoding: chunked\r\nConnection: close\r\n";
-  const reply = await exchange(server.port, [head("/login", fields), ...chunks, "0\r\n\r\n"]);
-  assertRefusal(reply, { status: 401, error: "invalid_credentials" });
-});
-
 test("whatever JSON is sent, the answer is a refusal of the catalogue, and nothing is changed", async () => {
   const names = ["username", "password", "device", "mode", "refreshToken", "everywhere", "email", "name"];
   const text = fc.oneof(fc.string({ unit: "binary" }), fc.string(), fc.constant("alice"));
@@ -404,16 +227,5 @@ test("whatever JSON is sent, the answer is a refusal of the catalogue, and nothi
       assert.ok(Object.hasOwn(refusals, String(reply.json.error)));
     }),
     { numRuns: 300 },
-  );
-});
-
-test("bytes at random are refused", async () => {
-  const paths = fc.constantFrom("/login", "/refresh", "/logout", "/register");
-  await fc.assert(
-    fc.asyncProperty(paths, fc.uint8Array({ minLength: 1, maxLength: 300 }), async (path, bytes) => {
-      const reply = await send(path, Uint8Array.from(bytes));
-      assert.ok(reply.status === 400 || reply.status === 401, `${reply.status} ${reply.text}`);
-    }),
-    { numRuns: 150 },
   );
 });
