@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import {
   addClient,
   answerOf,
@@ -11,60 +11,21 @@ import {
   decideByProgram,
   exchange,
   type Parameters,
-  pkce,
   requestOf,
   signedIn,
   type TestClient,
 } from "../oauth/test-oauth.ts";
-import { type Reply, startTestServer, stoppedClock, type TestServer } from "../test-server.ts";
-import { addTotp } from "../users/factors/test-factors.ts";
+import { startTestServer } from "../test-server.ts";
+import { authorizePage, DECIDE } from "./test-authorize.ts";
 import { formOf, PASSWORD, readable, testBrowser } from "./test-browser.ts";
 
 /** What people are asked when an application sends them here, and what they are spared. */
 
-const clock = stoppedClock();
-let server: TestServer;
-before(async () => {
-  server = await startTestServer({ clock, settings: { scopes: ["read", "write"], siteName: "Orchard" } });
-  for (const name of ["alice", "bob", "carol", "dora"]) await server.addUser(name);
-});
-after(() => server.close());
-
-const { challenge } = pkce();
-const ask = (browser: Browser, client: TestClient, more: Parameters = {}) =>
-  browser.open(authorizePath(requestOf(client, challenge, more)));
-const DECIDE = "/oauth/authorize/decide";
-
-async function agreed(browser: Browser, client: TestClient, more: Parameters = {}): Promise<string> {
-  const { code } = await codeFor(server, { test: client, browser, more });
-  return code;
-}
-
-function isSignIn(reply: Reply, path = "/sign-in"): URL {
-  assert.equal(reply.status, 303, reply.text);
-  const url = new URL(reply.headers.get("location") ?? "", server.url);
-  assert.equal(url.pathname, path);
-  return url;
-}
-
-async function signInAt(browser: Browser, reply: Reply, username: string): Promise<Reply> {
-  const page = await browser.follow(reply);
-  const back = await browser.submit(page, "/sign-in", { username, password: PASSWORD });
-  return browser.follow(back);
-}
-
-function codeIn(reply: Reply): string {
-  const { code = "", error } = answerOf(reply, CALLBACK);
-  assert.equal(error, undefined);
-  server.secrets.add(code);
-  return code;
-}
-
-const errorIn = (reply: Reply) => answerOf(reply, CALLBACK).error;
+const { clock, server, challenge, ask, agreed, isSignIn, signInAt, codeIn } = authorizePage();
 
 test("the whole way: sign in, agree, and back to the application with a code, its state and iss", async () => {
-  const shop = await addClient(server);
-  const browser = testBrowser(server);
+  const shop = await addClient(server());
+  const browser = testBrowser(server());
   const asked = await signInAt(browser, await ask(browser, shop, { login_hint: "alice" }), "alice");
   assert.match(readable(asked), /Shop asks for access/);
   assert.match(readable(asked), /You are signed in as alice/);
@@ -72,30 +33,21 @@ test("the whole way: sign in, agree, and back to the application with a code, it
   assert.match(readable(asked), /You will go on to app\.example\./);
   const answer = answerOf(await decideByProgram(browser, asked, "allow"), CALLBACK);
   assert.ok(answer.code);
-  server.secrets.add(answer.code);
+  server().secrets.add(answer.code);
   assert.deepEqual(Object.keys(answer), ["code", "state", "iss"]);
   // Once is enough.
   codeIn(await ask(browser, shop));
-  const user = await server.app.users.find("alice");
-  const events = await server.app.audit.list({ userId: user?.id ?? "" });
+  const user = await server().app.users.find("alice");
+  const events = await server().app.audit.list({ userId: user?.id ?? "" });
   assert.equal(events.filter(({ type }) => type === "consent.granted").length, 1);
 });
 
-test("OpenID Connect Core §3.1.2.1, login_hint: it stands in the form, and nothing else comes of it", async () => {
-  const shop = await addClient(server);
-  const browser = testBrowser(server);
-  const page = await browser.follow(await ask(browser, shop, { login_hint: '"><script>x' }));
-  assert.match(page.text, /value="&quot;&gt;&lt;script&gt;x"/);
-  const bare = await browser.follow(await ask(browser, shop, { login_hint: "x".repeat(300) }));
-  assert.doesNotMatch(bare.text, /xxxx/);
-});
-
 test("who says no gives nothing: the application is told, and the request is over", async () => {
-  const shop = await addClient(server);
-  const browser = await signedIn(server, "alice");
+  const shop = await addClient(server());
+  const browser = await signedIn(server(), "alice");
   const page = await ask(browser, shop);
   const answer = answerOf(await decideByProgram(browser, page, "deny"), CALLBACK);
-  assert.deepEqual([answer.error, answer.state, answer.iss], ["access_denied", "a-state", server.issuer]);
+  assert.deepEqual([answer.error, answer.state, answer.iss], ["access_denied", "a-state", server().issuer]);
   const again = await decideByProgram(browser, page, "allow");
   assert.equal(again.status, 400);
   assert.match(readable(again), /Please begin again/);
@@ -104,9 +56,9 @@ test("who says no gives nothing: the application is told, and the request is ove
 
 test("consent is asked again when it grows, and not when it shrinks", async () => {
   const metadata = { keyturn_resources: ["https://consent.example/"], scope: "harvest" };
-  await server.app.clients.add({ name: "Consent API", type: "resource", metadata }, { actor: "operator" });
-  const shop = await addClient(server);
-  const browser = await signedIn(server, "alice");
+  await server().app.clients.add({ name: "Consent API", type: "resource", metadata }, { actor: "operator" });
+  const shop = await addClient(server());
+  const browser = await signedIn(server(), "alice");
   await agreed(browser, shop, { scope: "openid read" });
   codeIn(await ask(browser, shop, { scope: "openid" }));
   const grown = await ask(browser, shop, { scope: "openid read write" });
@@ -118,13 +70,13 @@ test("consent is asked again when it grows, and not when it shrinks", async () =
   codeIn(await decideByProgram(browser, elsewhere, "allow"));
   codeIn(await ask(browser, shop, { resource: "https://consent.example/" }));
   // It is each user's own.
-  assert.equal((await ask(await signedIn(server, "bob"), shop)).status, 200);
+  assert.equal((await ask(await signedIn(server(), "bob"), shop)).status, 200);
 });
 
 test("prompt=consent asks although it was agreed to; a client that the operator vouches for is not asked about", async () => {
-  const shop = await addClient(server);
-  const trusted = await addClient(server, { metadata: { keyturn_trusted: true } });
-  const browser = await signedIn(server, "alice");
+  const shop = await addClient(server());
+  const trusted = await addClient(server(), { metadata: { keyturn_trusted: true } });
+  const browser = await signedIn(server(), "alice");
   await agreed(browser, shop);
   const page = await ask(browser, shop, { prompt: "consent" });
   assert.equal(page.status, 200);
@@ -135,12 +87,12 @@ test("prompt=consent asks although it was agreed to; a client that the operator 
 
 test("RFC 8252 §8.6: what any program on the device could claim to be is asked about every time", async () => {
   for (const uri of ["http://127.0.0.1/cb", "com.example.desk:/cb"]) {
-    const desk = await addClient(server, {
+    const desk = await addClient(server(), {
       name: "Desk",
       type: "native",
       metadata: { redirect_uris: [uri] },
     });
-    const browser = await signedIn(server, "alice");
+    const browser = await signedIn(server(), "alice");
     const page = await ask(browser, desk);
     assert.match(readable(page), /You will go on to an? (program|app) on this device/);
     const reply = await decideByProgram(browser, page, "allow");
@@ -157,169 +109,23 @@ test("a client that has registered itself is said to be unchecked, with the host
     logo_uri: "https://evil.example/logo.png",
     client_uri: "https://bank.example/",
   };
-  const dynamic = await addClient(server, { name: "Your bank", metadata, origin: "dynamic" });
-  const page = await ask(await signedIn(server, "alice"), dynamic);
+  const dynamic = await addClient(server(), { name: "Your bank", metadata, origin: "dynamic" });
+  const page = await ask(await signedIn(server(), "alice"), dynamic);
   assert.match(readable(page), /You will go on to bank\.example\.evil\.example\./);
   assert.match(readable(page), /Nobody on this site has checked this application/);
   assert.doesNotMatch(page.text, /logo\.png|<img/);
 });
 
 test("names and scopes that clients choose are text, and nothing else", async () => {
-  const evil = await addClient(server, { name: `<script>alert(1)</script>"'&` });
-  const page = await ask(await signedIn(server, "alice"), evil);
+  const evil = await addClient(server(), { name: `<script>alert(1)</script>"'&` });
+  const page = await ask(await signedIn(server(), "alice"), evil);
   assert.doesNotMatch(page.text, /<script/);
   assert.match(readable(page), /<script>alert\(1\)<\/script>"'& asks for access/);
 });
 
-test("prompt=none never asks: it is told what would have to be", async () => {
-  const shop = await addClient(server);
-  const browser = await signedIn(server, "alice");
-  assert.equal(errorIn(await ask(testBrowser(server), shop, { prompt: "none" })), "login_required");
-  assert.equal(errorIn(await ask(browser, shop, { prompt: "none" })), "consent_required");
-  await agreed(browser, shop);
-  codeIn(await ask(browser, shop, { prompt: "none" }));
-  clock.pass(10);
-  assert.equal(errorIn(await ask(browser, shop, { prompt: "none", max_age: "5" })), "login_required");
-  codeIn(await ask(browser, shop, { prompt: "none", max_age: "500" }));
-});
-
-test("prompt=login asks who is signed in to do so again, once, and goes on", async () => {
-  const shop = await addClient(server);
-  const browser = await signedIn(server, "alice");
-  await agreed(browser, shop);
-  clock.pass(1);
-  const reply = await ask(browser, shop, { prompt: "login" });
-  const url = isSignIn(reply);
-  assert.equal(url.searchParams.get("as"), "someone-else");
-  // Coming back without having done so asks again, however often.
-  const back = url.searchParams.get("return_to") ?? "";
-  for (let times = 0; times < 3; times++) isSignIn(await browser.open(back));
-  clock.pass(1);
-  codeIn(await signInAt(browser, reply, "alice"));
-  // The next request asks again: it is not the browser that is remembered.
-  clock.pass(1);
-  isSignIn(await ask(browser, shop, { prompt: "login" }));
-});
-
-test("max_age asks again when the proof is too old, and 0 always; a client may be registered with one", async () => {
-  const shop = await addClient(server);
-  const strict = await addClient(server, { metadata: { default_max_age: 60 } });
-  const browser = await signedIn(server, "alice");
-  await agreed(browser, shop);
-  await agreed(browser, strict);
-  clock.pass(100);
-  codeIn(await ask(browser, shop, { max_age: "100" }));
-  isSignIn(await ask(browser, shop, { max_age: "99" }));
-  isSignIn(await ask(browser, strict));
-  codeIn(await ask(browser, strict, { max_age: "100" }));
-  clock.pass(1);
-  const asked = await ask(browser, shop, { max_age: "0" });
-  clock.pass(1);
-  codeIn(await signInAt(browser, asked, "alice"));
-});
-
-test("prompt=select_account asks who to be: to go on, or somebody else", async () => {
-  const shop = await addClient(server);
-  const browser = await signedIn(server, "alice");
-  await agreed(browser, shop);
-  const page = await ask(browser, shop, { prompt: "select_account" });
-  assert.match(readable(page), /Choose an account.*Continue as alice.*Use another account/);
-  codeIn(await decideByProgram(browser, page, "continue"));
-
-  clock.pass(1);
-  const other = await ask(browser, shop, { prompt: "select_account" });
-  const link = /<a class="button quiet" href="([^"]*)">Use another/.exec(other.text)?.[1] ?? "";
-  const form = await browser.open(link.replaceAll("&amp;", "&"));
-  const back = await browser.submit(form, "/sign-in", { username: "bob", password: PASSWORD });
-  const asked = await browser.follow(back);
-  assert.match(readable(asked), /You are signed in as bob/);
-  codeIn(await decideByProgram(browser, asked, "allow"));
-});
-
-test("prompt=create leads to the form for a new account, and back", async () => {
-  const shop = await addClient(server);
-  const browser = testBrowser(server);
-  const reply = await ask(browser, shop, { prompt: "create" });
-  isSignIn(reply, "/sign-up");
-  const page = await browser.follow(reply);
-  const back = await browser.submit(page, "/sign-up", { username: "newcomer", password: PASSWORD });
-  assert.match(readable(await browser.follow(back)), /Shop asks for access.*signed in as newcomer/);
-});
-
-test("RFC 9470 §5: acr_values of two factors asks for the second one; who has none cannot meet it", async () => {
-  const shop = await addClient(server);
-  const trusted = await addClient(server, { metadata: { keyturn_trusted: true } });
-  const browser = await signedIn(server, "carol");
-  const two = { acr_values: "urn:keyturn:2fa" };
-  assert.equal(errorIn(await ask(browser, shop, two)), "unmet_authentication_requirements");
-  // OpenID Connect Core §3.1.2.1: voluntary, so what is unknown here asks for nothing.
-  codeIn(await ask(browser, trusted, { acr_values: "phr urn:mace:incommon:iap:silver" }));
-  codeIn(await ask(browser, trusted, { acr_values: "urn:keyturn:2fa urn:keyturn:1fa" }));
-  const claims = JSON.stringify({ id_token: { acr: { essential: true, values: ["urn:nobody:has:it"] } } });
-  assert.equal(errorIn(await ask(browser, trusted, { claims })), "unmet_authentication_requirements");
-
-  const carol = await server.app.users.find("carol");
-  assert.ok(carol);
-  const app = await addTotp(server, carol);
-  clock.pass(60);
-  const reply = await ask(browser, trusted, two);
-  isSignIn(reply, "/step-up");
-  assert.equal(errorIn(await ask(browser, trusted, { ...two, prompt: "none" })), "interaction_required");
-  const form = await browser.follow(reply);
-  const back = await browser.submit(form, "/step-up", { password: PASSWORD, code: await app.code(60) });
-  codeIn(await browser.follow(back));
-  codeIn(await ask(browser, trusted, two));
-  codeIn(await ask(browser, trusted, { ...two, prompt: "none" }));
-});
-
-test("OpenID Connect Core §3.1.2.2, id_token_hint: it is for that person, or for nobody", async () => {
-  const shop = await addClient(server, { metadata: { keyturn_trusted: true } });
-  const alice = await signedIn(server, "alice");
-  const { code, verifier } = await codeFor(server, { test: shop, browser: alice });
-  const { json } = await exchange(server, shop, { code, code_verifier: verifier });
-  const id_token_hint = String(json.id_token);
-  clock.pass(86_400);
-  codeIn(await ask(await signedIn(server, "alice"), shop, { id_token_hint, prompt: "none" }));
-  const bob = await signedIn(server, "bob");
-  assert.equal(errorIn(await ask(bob, shop, { id_token_hint, prompt: "none" })), "login_required");
-  clock.pass(1);
-  const asked = await ask(bob, shop, { id_token_hint });
-  clock.pass(1);
-  assert.equal(errorIn(await signInAt(bob, asked, "bob")), "login_required");
-  const again = await ask(bob, shop, { id_token_hint });
-  clock.pass(1);
-  codeIn(await signInAt(bob, again, "alice"));
-  // Another client's, one that was changed, and an access token are none.
-  const other = await addClient(server);
-  assert.equal(errorIn(await ask(alice, other, { id_token_hint })), "invalid_request");
-  const [head, , tail] = id_token_hint.split(".");
-  const body = Buffer.from(JSON.stringify({ iss: server.issuer, sub: "x", aud: shop.client.id })).toString(
-    "base64url",
-  );
-  for (const forged of [
-    `${head}.${body}.${tail}`,
-    `${head}.${body}.`,
-    String(json.access_token),
-    `e30.${body}.`,
-  ]) {
-    assert.equal(errorIn(await ask(alice, shop, { id_token_hint: forged })), "invalid_request");
-  }
-});
-
-test("pairwise: the hint and the sub claim are what the client calls the person", async () => {
-  const shop = await addClient(server, { metadata: { keyturn_trusted: true, subject_type: "pairwise" } });
-  const browser = await signedIn(server, "alice");
-  const { code, verifier } = await codeFor(server, { test: shop, browser });
-  const { json } = await exchange(server, shop, { code, code_verifier: verifier });
-  codeIn(await ask(browser, shop, { id_token_hint: String(json.id_token), prompt: "none" }));
-  const user = await server.app.users.find("alice");
-  const claims = JSON.stringify({ id_token: { sub: { value: user?.id } } });
-  assert.equal(errorIn(await ask(browser, shop, { claims, prompt: "none" })), "login_required");
-});
-
 test("a browser that comes from a page of ours is led on by a page, for form-action holds redirects after a form", async () => {
-  const shop = await addClient(server);
-  const browser = await signedIn(server, "alice");
+  const shop = await addClient(server());
+  const browser = await signedIn(server(), "alice");
   const page = await decide(browser, await ask(browser, shop), "allow");
   assert.equal(page.status, 200);
   const [, refresh = ""] = /<meta http-equiv="refresh" content="0; url=([^"]*)">/.exec(page.text) ?? [];
@@ -327,8 +133,8 @@ test("a browser that comes from a page of ours is led on by a page, for form-act
   assert.equal(refresh, link);
   const url = new URL(refresh.replaceAll("&amp;", "&"));
   assert.equal(url.origin + url.pathname, CALLBACK);
-  server.secrets.add(url.searchParams.get("code") ?? "");
-  assert.equal(url.searchParams.get("iss"), server.issuer);
+  server().secrets.add(url.searchParams.get("code") ?? "");
+  assert.equal(url.searchParams.get("iss"), server().issuer);
   const path = authorizePath(requestOf(shop, challenge));
   assert.equal((await browser.open(path, { "sec-fetch-site": "same-origin" })).status, 200);
   for (const site of ["cross-site", "none", "same-site"]) {
@@ -339,28 +145,28 @@ test("a browser that comes from a page of ours is led on by a page, for form-act
 });
 
 test("OAuth 2.0 Form Post Response Mode: the answer comes as a form that sends itself, or a button does, and this page alone may send one elsewhere", async () => {
-  const shop = await addClient(server);
-  const browser = await signedIn(server, "alice");
+  const shop = await addClient(server());
+  const browser = await signedIn(server(), "alice");
   await agreed(browser, shop);
   const page = await ask(browser, shop, { response_mode: "form_post", state: `"><b>` });
   assert.equal(page.status, 200);
   assert.match(page.headers.get("content-security-policy") ?? "", /form-action https:; /);
   const [, script = ""] = /<script src="([^"]*)" defer>/.exec(page.text) ?? [];
-  assert.match((await server.call(script)).text, /auto-submitted/);
+  assert.match((await server().call(script)).text, /auto-submitted/);
   assert.match(page.text, /<form method="post" action="https:\/\/app\.example\/callback">/);
   const value = (name: string) => new RegExp(`name="${name}" value="([^"]*)"`).exec(page.text)?.[1] ?? "";
-  server.secrets.add(value("code"));
+  server().secrets.add(value("code"));
   assert.match(value("code"), /^[\w-]{43}$/);
   assert.equal(value("state"), "&quot;&gt;&lt;b&gt;");
-  assert.equal(value("iss"), server.issuer);
+  assert.equal(value("iss"), server().issuer);
   assert.doesNotMatch(page.text, /form_token/);
-  const error = await ask(testBrowser(server), shop, { response_mode: "form_post", prompt: "none" });
+  const error = await ask(testBrowser(server()), shop, { response_mode: "form_post", prompt: "none" });
   assert.match(error.text, /name="error" value="login_required"/);
 });
 
 test("ASVS 3.5.1: a decision that another site sends, or that has no good token, decides nothing", async () => {
-  const shop = await addClient(server);
-  const browser = await signedIn(server, "alice");
+  const shop = await addClient(server());
+  const browser = await signedIn(server(), "alice");
   const page = await ask(browser, shop);
   const fields = { ...formOf(page, DECIDE), decision: "allow" };
   for (const headers of [{ "sec-fetch-site": "cross-site" }, { origin: "https://evil.example" }]) {
@@ -370,7 +176,7 @@ test("ASVS 3.5.1: a decision that another site sends, or that has no good token,
   for (const form_token of [
     "",
     "x",
-    formOf(await ask(await signedIn(server, "bob"), shop), DECIDE).form_token ?? "",
+    formOf(await ask(await signedIn(server(), "bob"), shop), DECIDE).form_token ?? "",
   ]) {
     const reply = await browser.post(DECIDE, { ...fields, form_token });
     assert.equal(reply.status, 200, "the question again");
@@ -382,8 +188,8 @@ test("ASVS 3.5.1: a decision that another site sends, or that has no good token,
 });
 
 test("who has signed out, or in as somebody else, since the question was shown is asked anew", async () => {
-  const shop = await addClient(server);
-  const browser = await signedIn(server, "alice");
+  const shop = await addClient(server());
+  const browser = await signedIn(server(), "alice");
   const page = await ask(browser, shop);
   await browser.signIn("bob");
   const asked = await decideByProgram(browser, page, "allow");
@@ -393,10 +199,10 @@ test("who has signed out, or in as somebody else, since the question was shown i
 });
 
 test("what is agreed to is what was shown: when the client may have more meanwhile, it is shown again", async () => {
-  const shop = await addClient(server, { metadata: { scope: "openid read" } });
-  const browser = await signedIn(server, "alice");
+  const shop = await addClient(server(), { metadata: { scope: "openid read" } });
+  const browser = await signedIn(server(), "alice");
   const page = await ask(browser, shop, { scope: "openid read write" });
-  const updated = await server.app.clients.update(
+  const updated = await server().app.clients.update(
     shop.client.id,
     { metadata: { scope: "openid read write" } },
     { actor: "operator" },
@@ -409,8 +215,8 @@ test("what is agreed to is what was shown: when the client may have more meanwhi
 });
 
 test("a request that waits is another client's to nobody, is used once by one browser, and is over after half an hour", async () => {
-  const [shop, other] = [await addClient(server), await addClient(server)];
-  const browser = await signedIn(server, "alice");
+  const [shop, other] = [await addClient(server()), await addClient(server())];
+  const browser = await signedIn(server(), "alice");
   const page = await ask(browser, shop);
   const { request_uri = "" } = formOf(page, DECIDE);
   const at = (client: TestClient, more: Parameters = {}) =>
@@ -425,7 +231,7 @@ test("a request that waits is another client's to nobody, is used once by one br
   // A button that is clicked twice: the browser follows the last answer, so that has to be one.
   assert.equal(codes.length, 8);
   for (const reply of codes) codeIn(reply);
-  const stranger = await signedIn(server, "alice");
+  const stranger = await signedIn(server(), "alice");
   const path = authorizePath({ client_id: shop.client.id, request_uri });
   assert.equal((await stranger.open(path)).status, 400, "in another browser it is used");
   clock.pass(10);
@@ -433,27 +239,27 @@ test("a request that waits is another client's to nobody, is used once by one br
   const late = await ask(browser, shop, { prompt: "consent" });
   clock.pass(1800);
   assert.match(readable(await decideByProgram(browser, late, "allow")), /Please begin again/);
-  await server.app.oauth.deletePast();
-  assert.equal(await server.countRows("authorization_requests"), 0);
+  await server().app.oauth.deletePast();
+  assert.equal(await server().countRows("authorization_requests"), 0);
 });
 
 test("the account page shows what applications were given, and withdraws it with all that they hold", async () => {
-  const shop = await addClient(server, { name: "Withdrawn" });
-  const trusted = await addClient(server, { name: "Vouched for", metadata: { keyturn_trusted: true } });
-  const browser = await signedIn(server, "dora");
-  const bystander = await signedIn(server, "bob");
+  const shop = await addClient(server(), { name: "Withdrawn" });
+  const trusted = await addClient(server(), { name: "Vouched for", metadata: { keyturn_trusted: true } });
+  const browser = await signedIn(server(), "dora");
+  const bystander = await signedIn(server(), "bob");
   const give = async (client: TestClient, by: Browser) => {
-    const { code, verifier } = await codeFor(server, {
+    const { code, verifier } = await codeFor(server(), {
       test: client,
       browser: by,
       more: { scope: "openid read offline_access" },
     });
-    return exchange(server, client, { code, code_verifier: verifier });
+    return exchange(server(), client, { code, code_verifier: verifier });
   };
   const given = await give(shop, browser);
   const others = await give(shop, bystander);
   await give(trusted, browser);
-  const unused = await codeFor(server, { test: shop, browser, more: { scope: "openid" } });
+  const unused = await codeFor(server(), { test: shop, browser, more: { scope: "openid" } });
   const page = await browser.open("/account");
   assert.match(readable(page), /Applications.*Withdrawn.*Use read/);
   assert.match(readable(page), /Vouched for/);
@@ -467,11 +273,11 @@ test("the account page shows what applications were given, and withdraws it with
     assert.equal(reply.headers.get("location"), "/account?notice=withdrawn-already");
   }
   const turn = (token: unknown) =>
-    server.app.turning.turn({ token: String(token), clientId: shop.client.id });
+    server().app.turning.turn({ token: String(token), clientId: shop.client.id });
   assert.deepEqual(await turn(given.json.refresh_token), { outcome: "refused", reason: "revoked" });
-  assert.equal((await server.app.guard.verify(String(given.json.access_token))).ok, false);
+  assert.equal((await server().app.guard.verify(String(given.json.access_token))).ok, false);
   assert.equal((await turn(others.json.refresh_token)).outcome, "turned", "of nobody else");
-  const late = await exchange(server, shop, { code: unused.code, code_verifier: unused.verifier });
+  const late = await exchange(server(), shop, { code: unused.code, code_verifier: unused.verifier });
   assert.equal(late.json.error, "invalid_grant", "a code that was not used yet gives nothing either");
   const after = readable(await browser.open("/account"));
   assert.doesNotMatch(after, /Let in.*Withdrawn/);
