@@ -86,7 +86,8 @@ export function createCrowd(options: CrowdOptions) {
   async function does(person: Person, lane: Lane): Promise<void> {
     if (isOver) return;
     if (people.wantsDevice(person)) {
-      if (await people.signIn(person, lane)) return goesOn(person);
+      // Who cannot sign in on a second device goes on with the first, which is still to be good at the end.
+      if ((await people.signIn(person, lane)) || person.devices.length > 0) return goesOn(person);
       everybody.delete(person);
       return enqueue(comes);
     }

@@ -104,9 +104,9 @@ export function createPeople({ ledger, asking, random }: PeopleOptions) {
 
   /** False: this person cannot go on, and somebody else takes their place. */
   async function signIn(person: Person, { first }: Lane): Promise<boolean> {
-    for (let tries = 0; tries < signInTriesMax; tries++) {
+    for (let tries = 0, refused = 0; tries < signInTriesMax; tries++) {
       const candidates = [...person.passwords].reverse();
-      const password = candidates[tries % candidates.length] ?? "";
+      const password = candidates[refused] ?? "";
       const body = json({ username: person.username, password, device: "faults" });
       const request = { method: "POST", path: "/login", fields: fieldsOf(person), body } as const;
       const reply = await asking.ask(first, request);
@@ -134,7 +134,9 @@ export function createPeople({ ledger, asking, random }: PeopleOptions) {
         counts.forgottenByRestore++;
         return false;
       }
-      if (tries + 1 < candidates.length) continue;
+      // A restore that came while it was asked has brought former passwords back: then all are tried anew.
+      refused = person.passwords.length === candidates.length ? refused + 1 : 0;
+      if (refused < person.passwords.length) continue;
       const what = `${person.username} cannot sign in with the password that was acknowledged: ${reasonIn(reply)}`;
       complain(ledger, { kind: "acknowledged write lost", what });
       return false;
