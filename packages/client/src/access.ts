@@ -67,11 +67,10 @@ export function createAccessKeeper(world: World, renew: () => Promise<Access>): 
           Math.min((error.retryAfterSeconds ?? 0) * 1000, longestPauseMs),
         );
         if (runtime.now() + pauseMs > awaitedUntilMs) throw unreachable(error);
-        const woken = new AbortController();
-        const wake = () => woken.abort();
-        runtime.onWake("online", wake, woken.signal);
-        await runtime.sleep(pauseMs, woken.signal, closed);
-        wake();
+        await within(
+          (over) => runtime.sleep(pauseMs, over, closed),
+          (over) => new Promise<void>((wake) => runtime.onWake("online", wake, over)),
+        );
       }
     }
   }

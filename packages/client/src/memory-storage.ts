@@ -11,8 +11,8 @@ export function memoryStorage(): CredentialStorage {
     },
     async replace(key, expected, next) {
       if (records.get(key)?.refreshToken !== expected) return false;
-      if (next === undefined) records.delete(key);
-      else records.set(key, next);
+      if (next) records.set(key, next);
+      else records.delete(key);
       return true;
     },
   };

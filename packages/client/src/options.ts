@@ -67,7 +67,7 @@ export function readOptions(options: ClientOptions, pageOrigin: string | undefin
   check("lockSeconds", lockSeconds >= 0 && lockSeconds <= 60, "0 to 60");
   const origins = new Set([issuer.origin, ...apis.map((api) => readUrl(api, "apis").origin)]);
   // A page from a file or in a sandbox has no origin of its own; it says "null".
-  if (pageOrigin !== undefined && pageOrigin !== "null") origins.add(pageOrigin);
+  if (pageOrigin && pageOrigin !== "null") origins.add(pageOrigin);
   return {
     ...options,
     issuer: issuer.href.replace(/\/+$/, ""),

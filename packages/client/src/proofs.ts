@@ -76,7 +76,7 @@ export function createProofs(runtime: Runtime): Proofs {
     },
     learnNonce(origin, headers) {
       const nonce = headers.get("dpop-nonce");
-      if (nonce === null || nonces.get(origin) === nonce) return false;
+      if (!nonce || nonces.get(origin) === nonce) return false;
       nonces.set(origin, nonce);
       return true;
     },

@@ -12,6 +12,7 @@ export interface Channel {
 /** What the client uses of a LockManager. */
 export interface Locks {
   request<T>(name: string, options: { signal: AbortSignal }, work: () => Promise<T>): Promise<T>;
+  query(): Promise<{ readonly held: readonly { readonly name: string; readonly clientId: string }[] }>;
 }
 
 /** The world around the client. Tests bring another one. */

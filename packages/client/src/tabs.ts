@@ -1,4 +1,5 @@
 import { type AccessReply, isJson, readAccess } from "./replies.ts";
+import { within } from "./within.ts";
 import type { World } from "./world.ts";
 
 /** What tabs tell one another. It is a hint: whoever hears it reads the store. */
@@ -14,10 +15,10 @@ export interface TabMessage {
 /** The other tabs of this origin. */
 export interface Tabs {
   /**
-   * Runs while no other tab does, or after having waited long enough for that, with what `look` found before. Who waits
-   * in a row of tabs that do their work one after the other, slowly, waits on: then `look` finds another thing.
+   * Runs while no other tab does, or after having waited long enough for one of them. Who waits in a row of tabs that
+   * do their work one after the other, slowly, waits on: then it is another one that is at work.
    */
-  alone<T, S>(work: (seen: S) => Promise<T>, look: () => Promise<S>): Promise<T>;
+  alone<T>(work: () => Promise<T>): Promise<T>;
   tell(message: TabMessage): void;
 }
 
@@ -42,24 +43,24 @@ export function joinTabs(world: World, { name, isShared, hear }: TabsParts): Tab
     };
   }
 
-  async function alone<T, S>(work: (seen: S) => Promise<T>, look: () => Promise<S>): Promise<T> {
-    const seen = await look();
-    if (!locks) return work(seen);
-    const waiting = new AbortController();
-    const { signal } = waiting;
-    void runtime.sleep(settings.lockSeconds * 1000, signal).then(() => waiting.abort());
-    try {
-      return await locks.request(name, { signal }, () => {
-        waiting.abort(work);
-        return work(seen);
-      });
-    } catch (error) {
-      // It is the work that failed.
-      if (signal.reason === work) throw error;
-      // Not in time, or not at all (a frozen tab holds it; a page without an origin has none). The lock spares
-      // requests; it is the server that makes all come to one end.
-      return (await look()) === seen ? work(seen) : alone(work, look);
-    }
+  async function alone<T>(work: () => Promise<T>): Promise<T> {
+    if (!locks) return work();
+    let working: Promise<T> | undefined;
+    const start = () => (working ??= work());
+    /** The tab that is at work, if it can be told. */
+    const holder = () =>
+      locks
+        .query()
+        .then(({ held }) => held.find((lock) => lock.name === name)?.clientId)
+        .catch(() => {});
+    const before = await holder();
+    await within(
+      (over) => runtime.sleep(settings.lockSeconds * 1000, over),
+      (signal) => locks.request(name, { signal }, start),
+    ).catch(() => {});
+    // Not in time, or not at all (a frozen tab holds it; a page without an origin has none). The lock spares
+    // requests; it is the server that makes all come to one end. What `work` itself threw is thrown again here.
+    return working || (await holder()) === before ? start() : alone(work);
   }
 
   return {

@@ -78,9 +78,11 @@ function createHub(sleep: Runtime["sleep"]) {
   return hub;
 }
 
-function createLocks(): Locks {
+/** The locks of an origin, as each of its tabs sees them. */
+function createLocks(): (clientId: string) => Locks {
   const last = new Map<string, Promise<unknown>>();
-  return {
+  const held = new Map<string, string>();
+  return (clientId) => ({
     async request(name, { signal }, work) {
       const before = last.get(name) ?? Promise.resolve();
       let end = () => {};
@@ -100,13 +102,16 @@ function createLocks(): Locks {
       }
       // `end` is made when its turn has come.
       await Promise.resolve();
+      held.set(name, clientId);
       try {
         return await work();
       } finally {
+        held.delete(name);
         end();
       }
     },
-  };
+    query: async () => ({ held: [...held].map(([name, clientId]) => ({ name, clientId })) }),
+  });
 }
 
 export function createWorld() {
@@ -115,11 +120,13 @@ export function createWorld() {
   const serverOriginMs = 1_800_000_000_000;
   const issuer = createTestIssuer(() => serverOriginMs + timeline.now());
   const hub = createHub(timeline.sleep);
-  const locks = createLocks();
+  const locksOf = createLocks();
+  let tabs = 0;
   const world = {
     timeline,
     issuer,
-    locks,
+    /** As some other tab sees them. */
+    locks: locksOf("another tab"),
     hub,
     network: ((request, deliver) => deliver(request)) as Network,
     fetch: ((input, init) => fetch(input, init)) as Fetch,
@@ -160,7 +167,10 @@ export function createWorld() {
     sleep: timeline.sleep,
     random: () => 0.5,
     subtle: timeline.watch(crypto.subtle),
-    locks,
+    /** Whoever takes these takes those of a tab of its own. */
+    get locks() {
+      return locksOf(`tab ${tabs++}`);
+    },
     openChannel: hub.open,
     onWake(event, listener, stopped) {
       const all = world.wakers.get(event) ?? new Set();

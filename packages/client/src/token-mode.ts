@@ -41,8 +41,6 @@ export function createTokenMode(parts: ModeParts): Mode {
     return record;
   }
 
-  const tokenNow = async () => (await look())?.refreshToken;
-
   async function hear({ type, sessionId, reason, access: reply }: TabMessage): Promise<void> {
     const sinceMs = runtime.now();
     if (type === "signedOut") presence.expectEnd(sessionId, isOver(reason) ? reason : "signed_out");
@@ -79,7 +77,7 @@ export function createTokenMode(parts: ModeParts): Mode {
     // Only what was refused is forgotten: somebody may have signed in again meanwhile.
     if (isOver(error.reason)) await forget(record, error.reason);
     // Another tab may have a newer one. If not, all is kept: the server may find its memory again.
-    else if ((await tokenNow()) === record.refreshToken) throw error;
+    else if ((await look())?.refreshToken === record.refreshToken) throw error;
   }
 
   /** Takes the record out of the storage, unless there is another one by now; whether it did. */
@@ -92,7 +90,8 @@ export function createTokenMode(parts: ModeParts): Mode {
 
   async function renew(): Promise<Access> {
     const before = access.peek();
-    return tabs.alone(async (stored) => {
+    const stored = (await look())?.refreshToken;
+    return tabs.alone(async () => {
       for (let looks = 0; looks < looksMax; looks++) {
         const record = await look();
         if (!record) throw presence.signedOut();
@@ -105,7 +104,7 @@ export function createTokenMode(parts: ModeParts): Mode {
         if (fresh) return fresh;
       }
       throw unreachable();
-    }, tokenNow);
+    });
   }
 
   async function signOut({ everywhere }: SignOutOptions = {}): Promise<{ told: boolean }> {
