@@ -34,7 +34,7 @@ async function openFile(): Promise<Database> {
   const database = await openDatabase({ url });
   closers.push(async () => {
     await database.close();
-    for (const end of ["", "-wal", "-shm"]) rmSync(`${databaseFile(url)}${end}`, { force: true });
+    for (const end of ["", "-wal", "-shm", "-clock"]) rmSync(`${databaseFile(url)}${end}`, { force: true });
   });
   return database;
 }
