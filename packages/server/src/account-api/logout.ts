@@ -42,7 +42,7 @@ export function logoutEndpoint(dependencies: Dependencies): Endpoint {
       const by = { actor: "user", reason: "signed_out", ip: request.ip } as const;
       if (everywhere) await sessions.endAllOfUser(session.userId, by);
       else await sessions.end(session.id, by);
-    }
+    } else if (byCookie) await sessions.announceEnded();
     return { status: 204, ...(byCookie && { headers: { "Set-Cookie": browserSessions.clearCookie() } }) };
   }
 

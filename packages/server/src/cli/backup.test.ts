@@ -162,6 +162,27 @@ test(
   },
 );
 
+test("what ended in the database that goes is over in the restored one, noted or not", onSqlite, async () => {
+  const place = openPlace();
+  const server = await place.start();
+  await server.addUser("alice");
+  const [gone, stays] = [await server.login("alice"), await server.login("alice")];
+  assert.equal((await place.run("backup", place.copy)).exitCode, 0);
+  assert.equal((await server.call("/logout", { json: { refreshToken: gone.refreshToken } })).status, 204);
+  await server.close();
+  // As a server that had no room on its disk, or was killed, leaves it.
+  rmSync(join(place.file, "..", "ended-sessions"), { recursive: true });
+  const restored = await place.run("restore", place.copy);
+  assert.equal(restored.exitCode, 0, restored.stderr);
+  assert.equal(restored.json().sessionsEndedAgain, 1);
+  const again = await place.start();
+  const reasons = [];
+  for (const { refreshToken } of [gone, stays])
+    reasons.push((await again.call("/refresh", { json: { refreshToken } })).json.reason);
+  assert.deepEqual(reasons, ["revoked", undefined]);
+  await again.close();
+});
+
 test("what is no sound backup is not restored, and what was there stays", onSqlite, async () => {
   const place = openPlace();
   await (await place.start()).close();

@@ -57,10 +57,10 @@ export function createSessions(dependencies: StartDependencies) {
       detail: { reason: by.reason },
     };
     const [ended] = await database.batch(endStatements({ which, at, reason: by.reason, event }));
-    const count = ended?.changes ?? 0;
-    // Before the caller is told: what follows the feed in this process knows it by then.
-    if (count > 0) await onEnded();
-    return count;
+    // Before the caller is told: what follows the feed in this process knows it by then. Also what was over already:
+    // another process may have been killed before it could note it.
+    await onEnded();
+    return ended?.changes ?? 0;
   }
 
   const fromRow = (row: SessionRow) => sessionFromRow(row, settings);

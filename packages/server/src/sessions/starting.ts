@@ -61,7 +61,7 @@ export interface StartDependencies {
   readonly refreshTokens: RefreshTokens;
   readonly sessionCookies: SessionCookies;
   readonly settings: LifeSettings;
-  /** Called after a commit that ended sessions. */
+  /** Called when sessions have ended, before anybody is told that they are over. */
   readonly onEnded: () => Promise<void>;
 }
 

@@ -26,7 +26,11 @@ type TurnSettings = Pick<Settings, "refreshGraceSeconds" | "restoreWindowUntil">
 const log = { warn() {}, error() {} };
 
 /** Sessions, turning and the feed over a database, as app.ts builds them, for tests in one or several processes. */
-export function buildSessions(database: Database, change: Partial<TurnSettings> = {}) {
+export function buildSessions(
+  database: Database,
+  change: Partial<TurnSettings> = {},
+  onEnded?: () => Promise<void>,
+) {
   const secrets = createSecrets([Buffer.alloc(32, 1)]);
   const refreshTokens = createRefreshTokens(secrets.refreshKeys);
   const sessionCookies = createSessionCookies({
@@ -41,7 +45,7 @@ export function buildSessions(database: Database, change: Partial<TurnSettings> 
     refreshTokens,
     sessionCookies,
     settings: { ...settings, ...change },
-    onEnded: () => revocations.wake(),
+    onEnded: onEnded ?? (() => revocations.wake()),
     attemptDigestKey: (id: number) => secrets.key("attempt-key", id),
     log,
   };

@@ -84,7 +84,7 @@ export interface TurningDependencies {
   readonly settings: Pick<Settings, "refreshGraceSeconds" | "appIdleSeconds" | "restoreWindowUntil"> & {
     readonly audience: string;
   };
-  /** Called after a commit that ended a session. */
+  /** Called when a session has ended, before anybody is told that it is over. */
   readonly onEnded: () => Promise<void>;
   readonly log: { warn(detail: object, message: string): void };
 }

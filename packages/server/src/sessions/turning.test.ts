@@ -147,6 +147,69 @@ describe("races", () => {
   });
 });
 
+describe("whoever is told that a session is over may rely on it", () => {
+  /** Notes beside the database that are written when the test says so. */
+  function slowNotes() {
+    let noted = Promise.withResolvers<void>();
+    let asked = 0;
+    return {
+      onEnded: () => {
+        asked++;
+        return noted.promise;
+      },
+      asked: () => asked,
+      write: () => noted.resolve(),
+      again: () => {
+        noted = Promise.withResolvers<void>();
+        asked = 0;
+      },
+    };
+  }
+  const afterAll = () => new Promise((resolve) => setTimeout(resolve, 50));
+
+  test("a copied token that ends its session is answered when the end is noted beside the database, others at once", async () => {
+    const notes = slowNotes();
+    const rooms = buildSessions(database, {}, notes.onEnded);
+    const stolen = await start(rooms);
+    await stolen.turn(stolen.credential);
+    now += 31_000;
+    const other = await start(rooms);
+    let answered = false;
+    const answer = stolen.turn(stolen.credential).finally(() => {
+      answered = true;
+    });
+    assert.equal((await other.turn(other.credential)).outcome, "turned");
+    await afterAll();
+    assert.deepEqual([notes.asked(), answered], [1, false]);
+    assert.ok((await rooms.sessions.find(stolen.session.id))?.revokedAt, "it is over in the database");
+    notes.write();
+    assert.deepEqual(await answer, { outcome: "refused", reason: "reused" });
+  });
+
+  test("so is a token of a session that another process has ended, and may not have noted", async () => {
+    const notes = slowNotes();
+    const rooms = buildSessions(database, {}, notes.onEnded);
+    const { credential, turn, session, turning } = await start(rooms);
+    const elsewhere = buildSessions(database).sessions;
+    assert.equal(await elsewhere.end(session.id, { actor: "operator", reason: "ended_by_operator" }), true);
+    for (const ask of [
+      () => turn(credential),
+      () => turning.examine({ token: credential, clientId: "first-party" }),
+      () => rooms.sessions.end(session.id, { actor: "user", reason: "signed_out" }),
+    ]) {
+      notes.again();
+      let answered = false;
+      const answer = ask().finally(() => {
+        answered = true;
+      });
+      await afterAll();
+      assert.deepEqual([notes.asked(), answered], [1, false]);
+      notes.write();
+      await answer;
+    }
+  });
+});
+
 describe("one transaction", () => {
   test("a reply lost after the commit is fetched again: the same successor", async () => {
     let fail = false;

@@ -3,7 +3,7 @@ import { idFromBytes } from "../primitives/id.ts";
 import { limits } from "../primitives/limits.ts";
 import { DatabaseUnavailable } from "../storage/database.ts";
 import { rightsFromRow } from "./rights.ts";
-import { decideTurn } from "./turn.ts";
+import { decideTurn, type TurnRefusal } from "./turn.ts";
 import {
   decideGroup,
   type Examination,
@@ -133,11 +133,16 @@ export function createTurning(dependencies: TurningDependencies) {
   }
 
   function settle(group: Group): void {
-    for (const [index, { resolve }] of group.waiting.entries()) {
-      const outcome = group.outcomes[index];
-      if (outcome !== undefined) resolve(outcome);
-    }
-    if (group.reusedBy !== undefined) void onEnded();
+    const answer = () => {
+      for (const [index, { resolve }] of group.waiting.entries()) {
+        const outcome = group.outcomes[index];
+        if (outcome !== undefined) resolve(outcome);
+      }
+    };
+    // Also what another process has ended, which may have been killed before it could note it.
+    if (group.outcomes.some((outcome) => outcome?.outcome === "refused" && isEnd(outcome.reason)))
+      void onEnded().then(answer, answer);
+    else answer();
   }
 
   /**
@@ -161,7 +166,8 @@ export function createTurning(dependencies: TurningDependencies) {
     }
     if (decision.act !== "refuse" || decision.reason === "superseded") return { standing: "old", sessionId };
     const { reason } = decision;
-    const over = reason === "revoked" || reason === "reused" || reason === "expired" || reason === "idle";
+    if (isEnd(reason)) await onEnded();
+    const over = isEnd(reason) || reason === "expired" || reason === "idle";
     return over ? { standing: "over" } : { standing: "refused", reason };
   }
 
@@ -174,6 +180,9 @@ export function createTurning(dependencies: TurningDependencies) {
     },
   };
 }
+
+/** Whether it says that somebody, or something, has ended the session before its time. */
+const isEnd = (reason: TurnRefusal | "malformed") => reason === "revoked" || reason === "reused";
 
 /** What the requests for one session want rights at, each once: mostly one, and that undefined, for all that it is for. */
 function resourcesAsked(waiting: readonly Waiting[]): readonly (string | undefined)[] {

@@ -2,8 +2,10 @@ import { chmodSync, copyFileSync, existsSync, mkdirSync, renameSync, rmSync } fr
 import { dirname, resolve } from "node:path";
 import { insertEvent } from "../../../audit/audit.sql.ts";
 import type { ResolvedSettings } from "../../../config.ts";
+import { systemClock } from "../../../primitives/clock.ts";
 import { newId } from "../../../primitives/id.ts";
 import {
+  createRevocationJournal,
   endAgain,
   endedSessionsFolder,
   passOver,
@@ -54,7 +56,9 @@ export async function restore(
     copyFileSync(backup, half);
     chmodSync(half, 0o600);
     const restored = examineSqlite(half);
-    const ended = await prepare(half, { now, journal: endedSessionsFolder(settings) });
+    const journal = endedSessionsFolder(settings);
+    await noteEnded(path, journal);
+    const ended = await prepare(half, { now, journal });
     flush(half);
     const exchanged = exchange({ path, half, force, now }, restored);
     return exchanged.outcome === "done"
@@ -62,6 +66,25 @@ export async function restore(
       : exchanged;
   } finally {
     clear(half);
+  }
+}
+
+/**
+ * What ended in the database that goes: a server that was killed in that moment, or had no room on its disk, has not
+ * noted it. One that cannot be read tells nothing more than the journal does.
+ */
+async function noteEnded(path: string, folder: string): Promise<void> {
+  if (!existsSync(path)) return;
+  const ignored = { error() {}, warn() {} };
+  try {
+    const database = await openDatabase({ url: `sqlite:${path}`, clock: systemClock });
+    try {
+      await createRevocationJournal({ folder, database, log: ignored }).note();
+    } finally {
+      await database.close();
+    }
+  } catch (error) {
+    if (!(error instanceof DatabaseUnavailable)) throw error;
   }
 }
 
