@@ -65,10 +65,17 @@ export function resealed(row: KeyRow, secrets: Secrets): Buffer | undefined {
   return key && secrets.seal(encodePrivateKey(key), contextOf(row.id));
 }
 
-/** A new key, sealed, ready to be stored. */
+/**
+ * A new key, sealed, ready to be stored. None whose name begins with a hyphen, as one of 64 would: on a command line
+ * it would be read as an option, in the very moment in which a leaked key has to be withdrawn.
+ */
 export async function makeKey(algorithm: SigningAlgorithm, secrets: Secrets): Promise<Omit<NewKey, "at">> {
-  const privateKey = await generatePrivateKey(algorithm);
-  const jwk = publicJwk(privateKey, algorithm);
+  let privateKey: KeyObject;
+  let jwk: PublicJwk;
+  do {
+    privateKey = await generatePrivateKey(algorithm);
+    jwk = publicJwk(privateKey, algorithm);
+  } while (jwk.kid.startsWith("-"));
   const sealedPrivateKey = secrets.seal(encodePrivateKey(privateKey), contextOf(jwk.kid));
   return { id: jwk.kid, algorithm, publicJwk: JSON.stringify(jwk), sealedPrivateKey };
 }
