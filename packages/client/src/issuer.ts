@@ -111,7 +111,7 @@ export function createIssuer({ settings, runtime, closed, proofs }: World): Issu
     const isNewNonce = proofs.learnNonce(url.origin, response.headers);
     if (response.ok) {
       const good = body && read(body);
-      if (good !== undefined) return good;
+      if (good) return good;
       // A portal, a proxy, another server has spoken.
       throw unavailable("The answer cannot be read");
     }

@@ -114,6 +114,33 @@ describe("tabs of one browser", () => {
     assert.deepEqual(signedOut(tabs), []);
   });
 
+  test("also one that took the lock in the very moment in which the other asked for it", async () => {
+    const world = createWorld();
+    const storage = sharedStorage();
+    const first = world.openTab({ storage });
+    await signIn(world, first);
+    const { locks } = world.runtime;
+    let isFrozen = false;
+    const later = world.openTab(
+      { storage },
+      {
+        locks: {
+          ...locks!,
+          request(name, options, work) {
+            const { signal } = new AbortController();
+            if (!isFrozen) void world.locks.request(name, { signal }, () => new Promise(() => {}));
+            isFrozen = true;
+            return locks!.request(name, options, work);
+          },
+        },
+      },
+    );
+    await world.timeline.advance(700_000);
+    const startedAt = world.timeline.now();
+    assert.equal(await world.whoAmI(later.client), "alice");
+    assert.equal(world.timeline.now() - startedAt, 10_000);
+  });
+
   test("signing out in one signs out all, for the same reason", async () => {
     const { world, tabs, first } = await openTabs(3);
     await world.timeline.run(first.client.signOut());

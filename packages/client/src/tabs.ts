@@ -53,11 +53,13 @@ export function joinTabs(world: World, { name, isShared, hear }: TabsParts): Tab
         .query()
         .then(({ held }) => held.find((lock) => lock.name === name)?.clientId)
         .catch(() => {});
-    const before = await holder();
-    await within(
+    // Its place in the row is taken at once: nobody comes between that and the look.
+    const asking = within(
       (over) => runtime.sleep(settings.lockSeconds * 1000, over),
       (signal) => locks.request(name, { signal }, start),
     ).catch(() => {});
+    const before = await holder();
+    await asking;
     // Not in time, or not at all (a frozen tab holds it; a page without an origin has none). The lock spares
     // requests; it is the server that makes all come to one end. What `work` itself threw is thrown again here.
     return working || (await holder()) === before ? start() : alone(work);

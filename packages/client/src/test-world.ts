@@ -78,38 +78,41 @@ function createHub(sleep: Runtime["sleep"]) {
   return hub;
 }
 
-/** The locks of an origin, as each of its tabs sees them. */
+/** The locks of an origin, as each of its tabs sees them: in the order in which they were asked for. */
 function createLocks(): (clientId: string) => Locks {
-  const last = new Map<string, Promise<unknown>>();
   const held = new Map<string, string>();
+  let waiting: { name: string; take: () => void }[] = [];
+
+  function next(name: string): void {
+    const first = waiting.find((one) => one.name === name);
+    if (first === undefined || held.has(name)) return;
+    waiting = waiting.filter((one) => one !== first);
+    first.take();
+  }
+
   return (clientId) => ({
-    async request(name, { signal }, work) {
-      const before = last.get(name) ?? Promise.resolve();
-      let end = () => {};
-      last.set(
-        name,
-        before.then(() => new Promise<void>((resolve) => (end = resolve))),
-      );
-      const refused = new Promise<never>((_, reject) =>
-        signal.addEventListener("abort", () => reject(signal.reason)),
-      );
-      refused.catch(() => {});
-      try {
-        await Promise.race([before, refused]);
-      } catch (error) {
-        void before.then(() => end());
-        throw error;
-      }
-      // `end` is made when its turn has come.
-      await Promise.resolve();
-      held.set(name, clientId);
-      try {
-        return await work();
-      } finally {
-        held.delete(name);
-        end();
-      }
-    },
+    request: (name, { signal }, work) =>
+      new Promise((resolve, reject) => {
+        const one = {
+          name,
+          take() {
+            held.set(name, clientId);
+            const end = () => {
+              held.delete(name);
+              next(name);
+            };
+            void Promise.resolve().then(work).then(resolve, reject).then(end);
+          },
+        };
+        signal.addEventListener("abort", () => {
+          // Who has it by now keeps it.
+          if (!waiting.includes(one)) return;
+          waiting = waiting.filter((other) => other !== one);
+          reject(signal.reason);
+        });
+        waiting.push(one);
+        next(name);
+      }),
     query: async () => ({ held: [...held].map(([name, clientId]) => ({ name, clientId })) }),
   });
 }
