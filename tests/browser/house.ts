@@ -84,6 +84,9 @@ export async function openHouse(t: TestContext, more: HouseOptions = {}) {
       await Promise.all(contexts.map((context) => context.clock.fastForward(seconds * 1000)));
     },
 
+    /** Resolves when what is under way has come to its end: a slow machine must not look like a slow server. */
+    calm: () => setTimeout(settleMilliseconds).then(wire.idle),
+
     /**
      * What the promise comes to, while time passes for everyone a second at a time: what waits for a timer of the
      * client gets there in a moment.
@@ -96,8 +99,7 @@ export async function openHouse(t: TestContext, more: HouseOptions = {}) {
       settled.catch(() => {});
       for (let seconds = 0; !isSettled && seconds < patienceSeconds; seconds++) {
         await Promise.race([settled, this.pass(1, ...contexts)]);
-        // A slow machine must not look like a slow server.
-        await Promise.race([settled, setTimeout(settleMilliseconds).then(wire.idle)]);
+        await Promise.race([settled, this.calm()]);
       }
       return settled;
     },

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
+import { setTimeout } from "node:timers/promises";
 
 /** What serves the far end: Keyturn, a site, a test's own page. */
 export type Handler = (
@@ -27,8 +28,8 @@ export type Fault =
   | "duplicate"
   /** A proxy or a portal on the way answers instead, and may say when to come back. */
   | { readonly status: number; readonly retryAfterSeconds?: number }
-  /** It waits on its way there, or the answer on its way back. */
-  | { readonly before?: Promise<unknown>; readonly after?: Promise<unknown> };
+  /** It waits on its way there, or the answer on its way back: for the test, or so many milliseconds. */
+  | { readonly before?: Promise<unknown> | number; readonly after?: Promise<unknown> | number };
 
 /**
  * The network between a browser and what it calls, on a port of its own that outlives restarts of the far end.
@@ -43,9 +44,13 @@ export async function startWire() {
   let keepsConnections = false;
   let faultOf: (passing: Passing) => Fault | undefined = () => undefined;
 
-  /** What waits for the test is not moving. */
-  async function hold(incoming: IncomingMessage, until: Promise<unknown> | undefined): Promise<void> {
+  /** What waits for the test is not moving; what is slow is. */
+  async function hold(
+    incoming: IncomingMessage,
+    until: Promise<unknown> | number | undefined,
+  ): Promise<void> {
     if (until === undefined) return;
+    if (typeof until === "number") return setTimeout(until);
     stopMoving(incoming);
     await until;
     moving.add(incoming);
