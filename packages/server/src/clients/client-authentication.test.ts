@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
+import fc from "fast-check";
 import sql from "sql-template-tag";
 import { basic, startTestServer, type TestServer } from "../test-server.ts";
 import type { Client } from "./client.ts";
-import { ASSERTION_TYPE } from "./client-authentication.ts";
+import { ASSERTION_TYPE, parseBasicCredentials } from "./client-authentication.ts";
 
 const operator = { actor: "operator" } as const;
 const uris = { redirect_uris: ["https://app.example/cb"] };
@@ -119,5 +120,66 @@ describe("how a client proves who it is", () => {
     for (let times = 0; times < 3; times++) assert.ok(await known({ client_id: "open" }));
     assert.equal((await server.app.clients.find("open"))?.lastUsedAt, undefined);
     assert.equal((await server.app.clients.find("open"))?.expiresAt, undefined);
+  });
+});
+
+describe("client authentication by Basic", () => {
+  const header = (text: string) => `Basic ${Buffer.from(text).toString("base64")}`;
+
+  test("RFC 6749 §2.3.1: takes id and secret, form-encoded", () => {
+    assert.deepEqual(parseBasicCredentials("Basic czZCaGRSa3F0MzpnWDFmQmF0M2JW"), {
+      id: "s6BhdRkqt3",
+      secret: "gX1fBat3bV",
+    });
+    assert.deepEqual(parseBasicCredentials(header("a%3Ab:c%2Bd+e%25")), { id: "a:b", secret: "c+d e%" });
+    assert.deepEqual(parseBasicCredentials(header("a:b:c")), { id: "a", secret: "b:c" });
+    assert.deepEqual(parseBasicCredentials(header("a:")), { id: "a", secret: "" });
+    assert.deepEqual(parseBasicCredentials(`bAsIc   ${header("a:b").slice(6)} `), { id: "a", secret: "b" });
+    const any = fc.string({ unit: "grapheme-ascii", maxLength: 60 });
+    fc.assert(
+      fc.property(
+        any.filter((id) => id !== ""),
+        any,
+        (id, secret) => {
+          const form = (text: string) => encodeURIComponent(text).replaceAll("%20", "+");
+          assert.deepEqual(parseBasicCredentials(header(`${form(id)}:${form(secret)}`)), { id, secret });
+        },
+      ),
+    );
+  });
+
+  test("takes nothing malformed", () => {
+    const malformed = [
+      undefined,
+      "",
+      "Basic",
+      "Basic ",
+      "Bearer abc",
+      "Basic !!!!",
+      "Basic YTpi YTpi",
+      "BasicYTpi",
+      "Basic YTpi====",
+    ];
+    const texts = [
+      "a",
+      ":b",
+      "a%:b",
+      "a:%zz",
+      "a:%00",
+      "a:b\0",
+      "a:%80",
+      "é:b",
+      "a:\n",
+      `a:${"b".repeat(1_000_000)}`,
+    ];
+    for (const text of [...malformed, ...texts.map(header)]) {
+      assert.equal(parseBasicCredentials(text), undefined, text?.slice(0, 60));
+    }
+    fc.assert(
+      fc.property(fc.string({ unit: "binary" }), (text) => {
+        parseBasicCredentials(text);
+        parseBasicCredentials(header(text));
+      }),
+    );
   });
 });

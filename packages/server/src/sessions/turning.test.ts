@@ -165,7 +165,7 @@ describe("whoever is told that a session is over may rely on it", () => {
       },
     };
   }
-  const afterAll = () => new Promise((resolve) => setTimeout(resolve, 50));
+  const aMoment = () => new Promise((resolve) => setTimeout(resolve, 50));
 
   test("a copied token that ends its session is answered when the end is noted beside the database, others at once", async () => {
     const notes = slowNotes();
@@ -179,7 +179,7 @@ describe("whoever is told that a session is over may rely on it", () => {
       answered = true;
     });
     assert.equal((await other.turn(other.credential)).outcome, "turned");
-    await afterAll();
+    await aMoment();
     assert.deepEqual([notes.asked(), answered], [1, false]);
     assert.ok((await rooms.sessions.find(stolen.session.id))?.revokedAt, "it is over in the database");
     notes.write();
@@ -202,7 +202,7 @@ describe("whoever is told that a session is over may rely on it", () => {
       const answer = ask().finally(() => {
         answered = true;
       });
-      await afterAll();
+      await aMoment();
       assert.deepEqual([notes.asked(), answered], [1, false]);
       notes.write();
       await answer;
