@@ -1,28 +1,25 @@
 import type { Access } from "./access.ts";
 import type { ModeParts } from "./mode.ts";
 import { parseUrl } from "./options.ts";
-import { isJson } from "./replies.ts";
 import type { Fetch } from "./runtime.ts";
 
 type Input = Parameters<Fetch>[0];
 type Init = NonNullable<Parameters<Fetch>[1]>;
 
-const isRequest = (input: Input): input is Request => isJson(input) && "headers" in input;
+// With three tokens, each for a nonce too: a tab that wakes hears of all the turns that it has slept through, and while
+// it tries what it has heard of, it hears of another one that is over.
+const triesMax = 6;
 
 /** Undefined when nobody is signed in. */
 function ifSignedOut(error: unknown): undefined {
   if ((error as { code?: unknown } | undefined)?.code !== "signed_out") throw error;
 }
 
-function discard(response: Response): void {
-  response.body?.cancel().catch(() => {});
-}
-
 /** `fetch` that knows the token. */
 export function createApiFetch({ settings, runtime, proofs, access }: ModeParts): Fetch {
   const { fetch, origins } = settings;
   return async (input: Input, init: Init = {}): Promise<Response> => {
-    const request = isRequest(input) ? input : undefined;
+    const request = (input as Partial<Request> | undefined)?.headers && (input as Request);
     // What is no address is for `fetch` to complain of.
     const url = parseUrl(request?.url ?? String(input), runtime.pageUrl);
     const headers = new Headers(init.headers ?? request?.headers);
@@ -36,7 +33,10 @@ export function createApiFetch({ settings, runtime, proofs, access }: ModeParts)
     // A stream is gone once it was sent; Fetch has callers say by `duplex` that the body is one.
     const canRepeat = !("duplex" in init);
 
-    const send = async (given: Access, isAgain = false): Promise<Response> => {
+    let given = await access.get(signal).catch(ifSignedOut);
+    if (!given) return fetch(input, init);
+    let triedAgain: Access | undefined;
+    for (let tries = 1; ; tries++) {
       const { token, key } = given;
       const own = new Headers(headers);
       own.set("authorization", `${key ? "DPoP" : "Bearer"} ${token}`);
@@ -44,25 +44,18 @@ export function createApiFetch({ settings, runtime, proofs, access }: ModeParts)
       // A copy of a Request is sent, so that its body is still there for another time.
       const response = await fetch(request?.clone() ?? input, { ...init, headers: own });
       const isNewNonce = proofs.learnNonce(url.origin, response.headers);
+      if (response.status !== 401 || tries === triesMax) return response;
       // RFC 9449 §9: a nonce that comes with a refusal is the one that the API wants. If it refuses for another reason
       // too, it says so again.
-      if (response.status !== 401 || !key || !isNewNonce || !canRepeat || isAgain) return response;
-      discard(response);
-      return send(given, true);
-    };
-
-    const given = await access.get(signal).catch(ifSignedOut);
-    if (!given) return fetch(input, init);
-    const response = await send(given);
-    if (response.status !== 401) return response;
-    const getting = access.getOther(given, signal).catch(ifSignedOut);
-    if (!canRepeat) {
-      getting.catch(() => {});
-      return response;
+      if (key && isNewNonce && canRepeat && triedAgain !== given) triedAgain = given;
+      else {
+        const getting: Promise<Access | undefined> = access.getOther(given, signal).catch(ifSignedOut);
+        getting.catch(() => {});
+        const other = canRepeat && (await getting);
+        if (!other) return response;
+        given = other;
+      }
+      response.body?.cancel().catch(() => {});
     }
-    const other = await getting;
-    if (!other) return response;
-    discard(response);
-    return send(other);
   };
 }
