@@ -16,8 +16,8 @@ export interface Presence {
   see(session: Session | undefined): void;
   /** The next time that nobody is seen where this session was, it is for this reason. */
   expectEnd(sessionId: string, reason: SignedOutReason): void;
-  /** Whether somebody is here of whom nobody has said that the session ends. */
-  isToStay(): boolean;
+  /** Whether nobody is here, or it was said why the session ends. */
+  isEndKnown(): boolean;
   /** What to reject with when nobody is signed in. */
   signedOut(): KeyturnError;
 }
@@ -77,7 +77,7 @@ export function createPresence(events: Events, setAccess: (access: Access | unde
     expectEnd(sessionId, reason) {
       end = { sessionId, reason };
     },
-    isToStay: () => !!who && end?.sessionId !== who.sessionId,
+    isEndKnown: () => !who || end?.sessionId === who.sessionId,
     signedOut: () => new KeyturnError("signed_out", "Nobody is signed in", { reason: lastReason }),
   };
 }

@@ -55,13 +55,27 @@ describe("tabs of one browser", () => {
     assert.ok(tabs.every(({ events }) => events.at(-1) === "refreshed alice"));
   });
 
-  test("news that comes a little later than the lock is waited for", async () => {
-    const { world, tabs } = await openTabs(10);
-    world.hub.delayMs = 20;
-    await world.timeline.advance(700_000);
-    await tokensOf(world, tabs);
-    assert.equal(world.refreshes().length, 1);
-  });
+  for (const delayMs of [20, 200]) {
+    test(`news that comes ${delayMs} ms later than the lock is waited for, and no longer than it takes`, async () => {
+      const { world, tabs } = await openTabs(10);
+      world.hub.delayMs = delayMs;
+      await world.timeline.advance(700_000);
+      const startedAt = world.timeline.now();
+      await tokensOf(world, tabs);
+      assert.equal(world.refreshes().length, 1);
+      assert.ok(world.timeline.now() - startedAt < delayMs + 50);
+    });
+
+    test(`so is the reason for which another tab has emptied the store, ${delayMs} ms after that`, async () => {
+      const { world, tabs, first } = await openTabs(2);
+      const [, other] = tabs as [Tab, Tab];
+      assert.equal(await world.whoAmI(other.client), "alice");
+      world.hub.delayMs = delayMs;
+      await world.timeline.run(first.client.signOut());
+      await world.timeline.run(other.client.session());
+      assert.deepEqual(signedOut([other]), ["signedOut signed_out"]);
+    });
+  }
 
   for (const [name, internals] of [
     ["locks", noLocks],
@@ -180,7 +194,7 @@ describe("tabs of one browser", () => {
     await world.timeline.settle();
     assert.deepEqual(signedOut([other]), []);
     world.wake("visibilitychange");
-    await world.timeline.advance(100);
+    await world.timeline.advance(300);
     assert.deepEqual(signedOut([other]), ["signedOut missing"]);
   });
 
@@ -231,22 +245,37 @@ describe("tabs of one browser", () => {
     assert.deepEqual(first.events, ["signedIn alice"]);
   });
 
-  test("news from long ago, heard at waking, gives way to the refusal of the API", async () => {
-    const { world, tabs } = await openTabs(2);
-    const { accessSeconds } = world.issuer;
-    const access = {
-      accessToken: "e30.e30.old",
-      tokenType: "Bearer",
-      expiresIn: accessSeconds * 2,
-      sessionId: "s0",
-    };
-    world.hub
-      .open("keyturn:https://auth.example.com")
-      .postMessage({ type: "refreshed", sessionId: "s0", access });
-    await world.timeline.settle();
-    assert.equal(await world.whoAmI((tabs[1] as Tab).client), "alice");
-    assert.equal(world.refreshes().length, 1);
-  });
+  for (const [when, more] of [
+    ["", 0],
+    [", also while another piece of it is tried", 1],
+  ] as const)
+    test(`news from long ago, heard at waking, gives way to the refusal of the API${when}`, async () => {
+      const { world, tabs } = await openTabs(2);
+      const channel = world.hub.open("keyturn:https://auth.example.com");
+      let told = 0;
+      const tell = () => {
+        const expiresIn = world.issuer.accessSeconds * 2 + told;
+        const access = {
+          accessToken: `e30.e30.old${told++}`,
+          tokenType: "Bearer",
+          expiresIn,
+          sessionId: "s0",
+        };
+        channel.postMessage({ type: "refreshed", sessionId: "s0", access });
+      };
+      tell();
+      await world.timeline.settle();
+      world.network = async (request, deliver) => {
+        const isCall = request.url.pathname === "/me";
+        if (isCall && told <= more) tell();
+        const response = await deliver(request);
+        // Heard before the answer is here.
+        if (isCall) await world.timeline.sleep(10);
+        return response;
+      };
+      assert.equal(await world.whoAmI((tabs[1] as Tab).client), "alice");
+      assert.deepEqual([told, world.refreshes().length], [more + 1, 1]);
+    });
 });
 
 /** What may befall a request. */

@@ -8,10 +8,10 @@ import { isOver, isRefusal } from "./presence.ts";
 import { joinTabs, type TabMessage } from "./tabs.ts";
 import { createVault } from "./vault.ts";
 
-/** How often a change by others is followed before it is left to the next attempt. */
+/** How often a change by others is followed before it is left to the next attempt, and how often news is looked for. */
 const looksMax = 10;
-/** How long the news of what another tab did may be behind what it wrote. */
-const newsMs = 50;
+/** Between two looks for the news of what another tab did, which may be behind what it wrote. */
+const newsPauseMs = 25;
 
 /** The session is a refresh token in a storage, which is replaced at every use. */
 export function createTokenMode(parts: ModeParts): Mode {
@@ -29,12 +29,17 @@ export function createTokenMode(parts: ModeParts): Mode {
   });
   runtime.onWake("visibilitychange", () => void look().catch(() => {}), closed);
 
+  async function waitForNews(isHere: () => boolean): Promise<void> {
+    for (let looks = 0; looks < looksMax && storage.sharedByTabs && !isHere(); looks++)
+      await runtime.sleep(newsPauseMs);
+  }
+
   /** What is stored now, whoever stored it. */
   async function look(): Promise<StoredCredentials | undefined> {
     let record = await vault.read();
-    if (!record && presence.isToStay()) {
+    if (!record && !presence.isEndKnown()) {
       // Another tab may have emptied the store; why, it tells a moment later.
-      if (storage.sharedByTabs) await runtime.sleep(newsMs);
+      await waitForNews(presence.isEndKnown);
       record = await vault.read();
     }
     presence.see(record);
@@ -95,8 +100,7 @@ export function createTokenMode(parts: ModeParts): Mode {
       for (let looks = 0; looks < looksMax; looks++) {
         const record = await look();
         if (!record) throw presence.signedOut();
-        const isNews = record.refreshToken !== stored && access.peek() === before;
-        if (isNews && storage.sharedByTabs) await runtime.sleep(newsMs);
+        if (record.refreshToken !== stored) await waitForNews(() => access.peek() !== before);
         const heard = access.peek();
         const isOurs = heard !== before && heard?.sessionId === record.sessionId;
         if (isOurs && runtime.now() < heard.refreshAtMs) return heard;
