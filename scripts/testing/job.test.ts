@@ -76,17 +76,30 @@ for (const [what, source] of [
   });
 }
 
-for (const [what, source] of [
-  ["holds no test", "export {};"],
-  ["cannot be loaded", 'import "./not-there.mjs";'],
+for (const [what, source, reason] of [
+  ["holds no test", "export {};", /^it holds no test$/],
+  ["cannot be loaded", 'import "./not-there.mjs";', /^its process ended with exit code 1$/],
   [
     "ends with an exit code of its own",
     `${head} test("a", () => {}); process.on("exit", () => { process.exitCode = 3; });`,
+    /^its process ended with exit code 3$/,
   ],
-]) {
-  test(`a file that ${what} has failed`, async (t) => {
-    const result = await runSource(t, source ?? "");
+  [
+    "is ended by a signal",
+    `${head} test("a", () => {}); process.on("exit", () => { process.kill(process.pid, "SIGKILL"); });`,
+    /^its process ended with SIGKILL$/,
+  ],
+  [
+    "fails in what a test has left behind",
+    `${head} test("a", () => { setTimeout(() => Promise.reject(new Error("too late")), 1); });
+    test("b", () => new Promise((resolve) => setTimeout(resolve, 50)));`,
+    /^its process ended with exit code 1\n.*Test "a" .* after the test ended.*too late/,
+  ],
+] as const) {
+  test(`a file that ${what} has failed, and the report says so`, async (t) => {
+    const result = await runSource(t, source);
     assert.equal(failed(result), true);
     assert.equal(result.counts.failed, 1);
+    assert.match(String(result.failures[0]?.cause), reason);
   });
 }

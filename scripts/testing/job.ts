@@ -69,6 +69,8 @@ export async function runJob(job: Job, options: JobOptions): Promise<JobResult> 
   const [titles, failures, skips, output] = [[] as string[], [] as Notice[], [] as Notice[], [] as string[]];
   /** Servers of a test write to this file's own streams, unless the test keeps their log and looks into it itself. */
   const leaks = new Set<string>();
+  /** What went wrong when the test that had begun it was over: node says so beside the tests, and fails the file. */
+  const late: string[] = [];
   for await (const { type, data } of events) {
     if (type === "test:summary" && data.file === undefined) Object.assign(counts, data.counts);
     else if (type === "test:stdout" || type === "test:stderr") {
@@ -76,6 +78,8 @@ export async function runJob(job: Job, options: JobOptions): Promise<JobResult> 
       const shown = secretIn(data.message);
       if (shown !== undefined) leaks.add(shown);
       if (output.length > outputLinesMax) output.shift();
+    } else if (type === "test:diagnostic") {
+      if (/ after the test ended/.test(data.message)) late.push(data.message);
     } else if (type === "test:pass" || type === "test:fail") {
       const note = {
         title: data.name === file ? fileTitle : data.name,
@@ -83,7 +87,7 @@ export async function runJob(job: Job, options: JobOptions): Promise<JobResult> 
       };
       if (type === "test:pass") titles.push(`${"  ".repeat(data.nesting)}✔ ${note.title}`);
       else if (data.todo === undefined && !isOnlyParent(data.details.error))
-        failures.push({ ...note, cause: reason(data.details.error, options) });
+        failures.push({ ...note, cause: reason(data.details.error, options, late) });
       if (data.skip !== undefined) skips.push({ ...note, cause: data.skip === true ? "" : data.skip });
       if (data.todo !== undefined)
         skips.push({ ...note, cause: `to do: ${data.todo === true ? "" : data.todo}` });
@@ -116,9 +120,18 @@ function isOnlyParent(error: unknown): boolean {
   return (error as { failureType?: string }).failureType === "subtestsFailed";
 }
 
-function reason(error: Error, options: JobOptions): unknown {
-  const { failureType, cause } = error as { failureType?: string; cause?: unknown };
-  if (failureType !== "testAborted") return cause ?? error;
+function reason(error: Error, options: JobOptions, late: readonly string[]): unknown {
+  const { failureType, cause, exitCode, signal } = error as {
+    failureType?: string;
+    cause?: unknown;
+    exitCode?: number | null;
+    signal?: string | null;
+  };
+  if (failureType !== "testAborted") {
+    if (exitCode === undefined) return cause ?? error;
+    // A process, not a test.
+    return [`its process ended with ${signal ?? `exit code ${exitCode}`}`, ...late].join("\n");
+  }
   if (options.stop.aborted) return "interrupted";
   return `killed: it took more than ${options.timeoutSeconds} s, or its process did not end after its tests`;
 }
