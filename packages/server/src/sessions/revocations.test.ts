@@ -24,7 +24,7 @@ after(async () => {
 });
 
 /** The feed of another node, and when it has heard of a session. */
-async function follow(every: { told: number; untold: number }, database = there) {
+async function follow(every?: { told: number; untold: number }, database = there) {
   const { revocations } = buildSessions(database);
   const waiting = new Map<string, () => void>();
   await revocations.start(every);
@@ -96,6 +96,16 @@ describe("the feed of another node", () => {
       return same;
     }, 100);
     slow.revocations.stop();
+  });
+
+  test("a word that is late, where words were heard, is not waited for: within a second it is found by looking", async () => {
+    const quiet = { hears: () => true, doubt() {}, stop: async () => {} };
+    const feed = await follow(undefined, { ...there, listen: () => quiet });
+    await endOne(feed);
+    // Right after a look, so that it waits for the whole pause.
+    const took = await endOne(feed);
+    feed.revocations.stop();
+    assert.ok(took < 800, `${took} ms`);
   });
 
   test("a listener whose connection is cut is made again, and has missed nothing", postgresOnly, async () => {
