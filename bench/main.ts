@@ -64,9 +64,6 @@ if (
 )
   process.exit(1);
 if (!onlyPage && !run(process.execPath, [here("../scripts/build.ts")])) process.exit(1);
-/** A process inherits where its parent may run: nodes, APIs and PostgreSQL on one core would take turns of a revocation's time. */
-const onAllCores = new Set<string>(["revocation", "faults-sqlite", "faults-postgres"]);
-
 mkdirSync(results, { recursive: true });
 const measured = onlyPage || onlyFaults ? [] : asked.length > 0 ? (asked as Name[]) : known;
 for (const name of measured) await perform(name, scenarios[name]);
@@ -79,7 +76,9 @@ writeFileSync(`${results}README.md`, page());
 /** Whether every target was reached. */
 async function perform(name: string, scenario: () => Promise<{ findings: Finding[] }>): Promise<boolean> {
   console.error(`${name} …`);
-  const isPinned = canPin && !onAllCores.has(name);
+  // A process inherits where its parent may run. What goes wrong, and what is revoked among processes, is to happen on
+  // all cores: on one, nodes, APIs and PostgreSQL would take turns.
+  const isPinned = canPin && !onlyFaults && name !== "revocation";
   if (canPin) spawnSync("taskset", ["-pc", isPinned ? "1" : `0-${cpus().length - 1}`, String(process.pid)]);
   const result = { scenario: name, ...about(), pinned: isPinned, ...(await scenario()) };
   writeFileSync(`${results}${name}.json`, `${JSON.stringify(result, null, 2)}\n`);

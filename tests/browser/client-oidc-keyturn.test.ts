@@ -112,6 +112,7 @@ test("a reply that is lost is asked for again after the grace, by the attempt ke
   // Its page will be gone.
   const call = callApi(page).catch(() => {});
   for (let steps = 0; losses < 2 && steps < 100; steps++) await visit.clock.runFor(500);
+  assert.ok(losses >= 2, `${losses} replies were lost`);
   // The page goes away with its call, before that is tried once more; another comes an hour later.
   await page.goto(url);
   await isReady(page);

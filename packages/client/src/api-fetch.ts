@@ -19,6 +19,7 @@ function ifSignedOut(error: unknown): undefined {
 export function createApiFetch({ settings, runtime, proofs, access }: ModeParts): Fetch {
   const { fetch, origins } = settings;
   return async (input: Input, init: Init = {}): Promise<Response> => {
+    // By what a Request alone has, also one of another realm.
     const request = (input as Partial<Request> | undefined)?.headers && (input as Request);
     // What is no address is for `fetch` to complain of.
     const url = parseUrl(request?.url ?? String(input), runtime.pageUrl);
@@ -50,6 +51,7 @@ export function createApiFetch({ settings, runtime, proofs, access }: ModeParts)
       if (key && isNewNonce && canRepeat && triedAgain !== given) triedAgain = given;
       else {
         const getting: Promise<Access | undefined> = access.getOther(given, signal).catch(ifSignedOut);
+        // For the next request, where this one cannot be sent again.
         getting.catch(() => {});
         const other = canRepeat && (await getting);
         if (!other) return response;

@@ -102,10 +102,10 @@ describe("the feed of another node", () => {
     const quiet = { hears: () => true, doubt() {}, stop: async () => {} };
     const feed = await follow(undefined, { ...there, listen: () => quiet });
     await endOne(feed);
-    // Right after a look, so that it waits for the whole pause.
-    const took = await endOne(feed);
+    // Each right after a look, so that it waits for the whole pause; the least, for a machine that stands still.
+    const waits = [await endOne(feed), await endOne(feed), await endOne(feed)];
     feed.revocations.stop();
-    assert.ok(took < 800, `${took} ms`);
+    assert.ok(Math.min(...waits) < 700, `${waits} ms`);
   });
 
   test("a listener whose connection is cut is made again, and has missed nothing", postgresOnly, async () => {
