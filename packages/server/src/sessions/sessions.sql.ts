@@ -120,10 +120,9 @@ export const updateParent = (change: { from: Id; to: Id }): Sql =>
   sql`UPDATE sessions SET parent = ${idToBytes(change.to)}
     WHERE parent = ${idToBytes(change.from)} AND ${sessionExists(change.to)}`;
 
-export const whichOfUser = (userId: Id, onlyIf: Sql): Sql =>
-  sql`user_id = ${idToBytes(userId)} AND ${onlyIf}`;
-export const whichOfUserBut = (userId: Id, but: { except: Id; onlyIf: Sql }): Sql =>
-  sql`user_id = ${idToBytes(userId)} AND id <> ${idToBytes(but.except)} AND ${but.onlyIf}`;
+export const whichOfUser = (userId: Id): Sql => sql`user_id = ${idToBytes(userId)}`;
+export const whichOfUserBut = (userId: Id, except: Id): Sql =>
+  sql`user_id = ${idToBytes(userId)} AND id <> ${idToBytes(except)}`;
 
 /** What a user has let one client in to. */
 export const whichOfClient = (userId: Id, clientId: string): Sql =>

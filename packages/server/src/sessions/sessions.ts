@@ -5,7 +5,6 @@ import type { Sql } from "../storage/database.ts";
 import { type EndReason, endStatements } from "./end.ts";
 import { lifeOf, type Session, type SessionKind, sessionFromRow } from "./session.ts";
 import {
-  always,
   deleteOverBetween,
   type SessionRow,
   selectIdAfter,
@@ -24,13 +23,8 @@ export interface EndedBy {
   readonly ip?: string | undefined;
 }
 
-function ofUser(
-  userId: Id,
-  but: { readonly except?: Id | undefined; readonly onlyIf?: Sql | undefined },
-): Sql {
-  const { except, onlyIf = always } = but;
-  return except === undefined ? whichOfUser(userId, onlyIf) : whichOfUserBut(userId, { except, onlyIf });
-}
+const ofUser = (userId: Id, { except }: { readonly except?: Id | undefined }): Sql =>
+  except === undefined ? whichOfUser(userId) : whichOfUserBut(userId, except);
 
 /** A service's session outlives its token by so long, for whoever looks into what has just happened. */
 const SERVICE_KEPT_MS = 60 * 60 * 1000;
@@ -145,10 +139,7 @@ export function createSessions(dependencies: StartDependencies) {
     },
 
     /** The statements that end all of a user's sessions, for a transaction of another room (disable, remove). */
-    endAllOfUserStatements(
-      userId: Id,
-      by: EndedBy & { readonly except?: Id | undefined; readonly onlyIf?: Sql | undefined },
-    ): Sql[] {
+    endAllOfUserStatements(userId: Id, by: EndedBy & { readonly except?: Id | undefined }): Sql[] {
       const event = {
         type: "session.ended" as const,
         actor: by.actor,

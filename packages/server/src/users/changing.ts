@@ -5,7 +5,7 @@ import type { Grants } from "../roles/grants.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import type { Database } from "../storage/database.ts";
 import { isUniqueViolation } from "../storage/statement-failed.ts";
-import { actAndEnd, eventIfChanged } from "./acts.ts";
+import { actAndEnd, actOnUser, eventOf } from "./acts.ts";
 import { deleteMailCodesOf } from "./mailing/mail-codes.sql.ts";
 import { checkEmail, checkName, checkRoles, checkUsername, emailKey, usernameKey } from "./names.ts";
 import type { NewPasswords } from "./new-passwords.ts";
@@ -87,13 +87,16 @@ export function createChanging(dependencies: Dependencies) {
       if ("outcome" in changes) return changes;
       const detail = { fields: Object.keys(changes).join(" ") };
       try {
-        const [updated] = await database.batch([
-          updateUser({ id, at, changes }),
-          eventIfChanged({ type: "user.updated", userId: id, at, detail }, by),
-          // What went to the address of before opens nothing any more.
-          ...(changes.email === undefined ? [] : [deleteMailCodesOf(id)]),
-        ]);
-        if (updated?.changes !== 1) return { outcome: "unknown_user" };
+        const isDone = await actOnUser(database, {
+          userId: id,
+          act: updateUser({ id, at, changes }),
+          follows: [
+            eventOf({ type: "user.updated", userId: id, at, detail }, by),
+            // What went to the address of before opens nothing any more.
+            ...(changes.email === undefined ? [] : [deleteMailCodesOf(id)]),
+          ],
+        });
+        if (!isDone) return { outcome: "unknown_user" };
       } catch (error) {
         if (!isUniqueViolation(error)) throw error;
         return { outcome: await whichIsTaken(id, changes) };
@@ -118,17 +121,18 @@ export function createChanging(dependencies: Dependencies) {
       }
       if (hash === undefined) return invalid("password", "Give a password, or a hash of one.");
       const at = clock.now();
-      const statements = [
-        updateUser({ id, at, changes: {} }),
-        putPassword({ id: newId(at), userId: id, hash, at }),
-        eventIfChanged({ type: "password.changed", userId: id, at }, by),
-      ];
-      const ending = input.endSessions
-        ? sessions.endAllOfUserStatements(id, { ...by, reason: "password_changed" })
-        : [];
-      return {
-        outcome: (await actAndEnd(dependencies, { statements, ending })) ? "changed" : "unknown_user",
-      };
+      const isDone = await actAndEnd(dependencies, {
+        userId: id,
+        act: updateUser({ id, at, changes: {} }),
+        follows: [
+          putPassword({ id: newId(at), userId: id, hash, at }),
+          eventOf({ type: "password.changed", userId: id, at }, by),
+        ],
+        ending: input.endSessions
+          ? sessions.endAllOfUserStatements(id, { ...by, reason: "password_changed" })
+          : [],
+      });
+      return { outcome: isDone ? "changed" : "unknown_user" };
     },
 
     /** The roles everywhere in place of those before. Tokens that are out are to be exchanged, within a second. */

@@ -1,18 +1,11 @@
-import { insertEvent } from "../audit/audit.sql.ts";
 import type { Clock } from "../primitives/clock.ts";
 import { type Id, newId } from "../primitives/id.ts";
 import type { Database } from "../storage/database.ts";
+import { actOnUser, eventOf } from "./acts.ts";
 import type { NewPasswords } from "./new-passwords.ts";
 import type { Passwords } from "./password-hashing.ts";
 import { type By, type InvalidField, userFromRow } from "./user.ts";
-import {
-  hasHash,
-  hasNoPassword,
-  putPassword,
-  selectUserWithPassword,
-  type UserRow,
-  updateUser,
-} from "./users.sql.ts";
+import { hasNoPassword, putPassword, selectUserWithPassword, type UserRow, updateUser } from "./users.sql.ts";
 
 export type FirstPasswordSet =
   | { readonly outcome: "set" }
@@ -51,15 +44,15 @@ export function createFirstPassword({ database, clock, passwords, newPasswords }
       if (hashed.outcome === "busy") return hashed;
       const { hash } = hashed;
       const at = clock.now();
-      const onlyIf = hasNoPassword(userId);
-      const event = { type: "password.changed", ...by, userId, detail: { first: true } } as const;
-      const [, put] = await database.batch([
-        // Holds the user's row: what the condition sees is so until the end.
-        updateUser({ id: userId, at, changes: {}, onlyIf }),
-        putPassword({ id: newId(at), userId, hash, at, onlyIf }),
-        insertEvent({ id: newId(at), at, event, onlyIf: hasHash(userId, hash) }),
-      ]);
-      return { outcome: put?.changes === 1 ? "set" : "has_one" };
+      const isDone = await actOnUser(database, {
+        userId,
+        act: putPassword({ id: newId(at), userId, hash, at, onlyIf: hasNoPassword(userId) }),
+        follows: [
+          updateUser({ id: userId, at, changes: {} }),
+          eventOf({ type: "password.changed", userId, at, detail: { first: true } }, by),
+        ],
+      });
+      return { outcome: isDone ? "set" : "has_one" };
     },
   };
 }

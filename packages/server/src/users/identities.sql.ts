@@ -38,9 +38,9 @@ export const insertIdentityOfNew = (identity: NewIdentityRow, onlyIf: Sql): Sql 
   insertSelect(identity, onlyIf);
 
 /** Changes nothing when somebody has that identity, or the user has as many as there may be. */
-export function insertIdentity(identity: NewIdentityRow, { onlyIf, max }: { onlyIf: Sql; max: number }): Sql {
+export function insertIdentity(identity: NewIdentityRow, max: number): Sql {
   const room = sql`(SELECT count(*) FROM identities WHERE user_id = ${idToBytes(identity.userId)}) < ${max}`;
-  return sql`${insertSelect(identity, sql`${onlyIf} AND ${room}`)} ON CONFLICT DO NOTHING`;
+  return sql`${insertSelect(identity, room)} ON CONFLICT DO NOTHING`;
 }
 
 export const identityExists = (id: Id): Sql =>

@@ -5,6 +5,7 @@ import { limits } from "../primitives/limits.ts";
 import { randomBytes } from "../primitives/random.ts";
 import type { Database, Sql } from "../storage/database.ts";
 import { isUniqueViolation } from "../storage/statement-failed.ts";
+import { actOnUser, eventOf } from "./acts.ts";
 import {
   canLose,
   deleteIdentity,
@@ -27,7 +28,6 @@ import {
   selectUserByKey,
   type UserRow,
   updateUser,
-  userChangedAt,
   userExists,
 } from "./users.sql.ts";
 
@@ -180,16 +180,19 @@ export function createIdentities({ database, clock, mail }: Dependencies) {
       const at = clock.now();
       const id = newId(at);
       const row = { ...identity, id, userId, at };
-      const results = await database.batch([
-        updateUser({ id: userId, at, changes: {}, onlyIf: isEnabled }),
-        insertIdentity(row, { onlyIf: userChangedAt(userId, at), max: limits.identitiesPerUserMax }),
-        linkedEvent(identity, { id, userId, at, by }),
-        ...also,
-      ]);
-      if (results[1]?.changes === 1) return "linked";
+      const outcome = await database.transaction(async (tx) => {
+        // Holds the user's row: of two at once the second one counts what the first has left.
+        const isThere = (await tx.run(updateUser({ id: userId, at, changes: {}, onlyIf: isEnabled }))) === 1;
+        const isLinked = isThere && (await tx.run(insertIdentity(row, limits.identitiesPerUserMax))) === 1;
+        if (isLinked) await tx.run(linkedEvent(identity, { id, userId, at, by }));
+        for (const statement of also) await tx.run(statement);
+        if (isLinked) return "linked";
+        return isThere ? "too_many" : "unknown_user";
+      });
+      if (outcome === "linked") return outcome;
       const holder = await holderOf(identity);
       if (holder !== undefined) return holder === userId ? "already_linked" : "taken";
-      return results[0]?.changes === 1 ? "too_many" : "unknown_user";
+      return outcome;
     },
 
     /** Takes a way to sign in away, unless it is the last one. */
@@ -199,16 +202,16 @@ export function createIdentities({ database, clock, mail }: Dependencies) {
       const found = identities.find((one) => one.id === id);
       if (found === undefined) return "unknown_identity";
       const at = clock.now();
-      const onlyIf = canLose(id, userId);
       const detail = { provider: found.providerId };
-      const event = { type: "identity.unlinked", actor: by.actor, userId, ip: by.ip, detail } as const;
-      const results = await database.batch([
-        // Holds the user's row: what the conditions see is so until the end.
-        updateUser({ id: userId, at, changes: {} }),
-        insertEvent({ id: newId(at), at, event, onlyIf }),
-        deleteIdentity(id, onlyIf),
-      ]);
-      if (results[2]?.changes === 1) return "unlinked";
+      const isDone = await actOnUser(database, {
+        userId,
+        act: deleteIdentity(id, canLose(id, userId)),
+        follows: [
+          updateUser({ id: userId, at, changes: {} }),
+          eventOf({ type: "identity.unlinked", userId, at, detail }, by),
+        ],
+      });
+      if (isDone) return "unlinked";
       return (await this.list(userId)).some((one) => one.id === id) ? "last_way_in" : "unknown_identity";
     },
   };

@@ -1,4 +1,3 @@
-import { insertEvent } from "../audit/audit.sql.ts";
 import type { Clock } from "../primitives/clock.ts";
 import { newId } from "../primitives/id.ts";
 import { addressBlock } from "../rate-limits/address.ts";
@@ -7,12 +6,11 @@ import { rateRules } from "../rate-limits/rules.ts";
 import type { Session } from "../sessions/session.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import type { Database } from "../storage/database.ts";
-import { actAndEnd } from "./acts.ts";
+import { actAndEnd, eventOf } from "./acts.ts";
 import type { NewPasswords } from "./new-passwords.ts";
 import type { Passwords } from "./password-hashing.ts";
 import { type InvalidField, invalid, userFromRow } from "./user.ts";
 import {
-  hasHash,
   passwordUnchanged,
   putPassword,
   selectUserWithPassword,
@@ -83,18 +81,18 @@ export function createPasswordChange(dependencies: Dependencies) {
     const by = { actor: "user", ip } as const;
     const at = clock.now();
     // Of two changes at once that were proven by the same password, the first one wins.
-    const unchanged = passwordUnchanged(userId, found.password_changed_at ?? 0);
-    // The time of the act would not do here: the other change may bear the same millisecond.
-    const isWritten = hasHash(userId, hash);
-    const event = { type: "password.changed", ...by, userId } as const;
-    const statements = [
-      updateUser({ id: userId, at, changes: {}, onlyIf: unchanged }),
-      putPassword({ id: newId(at), userId, hash, at, onlyIf: unchanged }),
-      insertEvent({ id: newId(at), at, event, onlyIf: isWritten }),
-    ];
-    const ends = { ...by, reason: "password_changed", except: session.id, onlyIf: isWritten } as const;
-    const ending = endOthers ? sessions.endAllOfUserStatements(userId, ends) : [];
-    if (!(await actAndEnd(dependencies, { statements, ending }))) return { outcome: "wrong_password" };
+    const onlyIf = passwordUnchanged(userId, found.password_changed_at ?? 0);
+    const ends = { ...by, reason: "password_changed", except: session.id } as const;
+    const isDone = await actAndEnd(dependencies, {
+      userId,
+      act: putPassword({ id: newId(at), userId, hash, at, onlyIf }),
+      follows: [
+        updateUser({ id: userId, at, changes: {} }),
+        eventOf({ type: "password.changed", userId, at }, by),
+      ],
+      ending: endOthers ? sessions.endAllOfUserStatements(userId, ends) : [],
+    });
+    if (!isDone) return { outcome: "wrong_password" };
     if (session.kind !== "browser") return { outcome: "changed", session, credential: undefined };
     const started = await sessions.start(
       { ...session, ip, authenticatedAt: undefined, expiresAt: undefined },

@@ -2,7 +2,7 @@ import type { Clock } from "../primitives/clock.ts";
 import { isId } from "../primitives/id.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import type { Database } from "../storage/database.ts";
-import { actAndEnd, eventIfChanged } from "./acts.ts";
+import { actAndEnd, eventOf } from "./acts.ts";
 import type { By } from "./user.ts";
 import { deleteUser, isDisabled, isEnabled, updateUser } from "./users.sql.ts";
 
@@ -23,12 +23,13 @@ export function createSwitching(dependencies: Dependencies) {
     if (!isId(id)) return "unchanged";
     const at = clock.now();
     const changes = { disabledAt: disabled ? at : null };
-    const statements = [
-      updateUser({ id, at, changes, onlyIf: disabled ? isEnabled : isDisabled }),
-      eventIfChanged({ type: disabled ? "user.disabled" : "user.enabled", userId: id, at }, by),
-    ];
-    const ending = disabled ? sessions.endAllOfUserStatements(id, { ...by, reason: "user_disabled" }) : [];
-    return (await actAndEnd(dependencies, { statements, ending })) ? "done" : "unchanged";
+    const isDone = await actAndEnd(dependencies, {
+      userId: id,
+      act: updateUser({ id, at, changes, onlyIf: disabled ? isEnabled : isDisabled }),
+      follows: [eventOf({ type: disabled ? "user.disabled" : "user.enabled", userId: id, at }, by)],
+      ending: disabled ? sessions.endAllOfUserStatements(id, { ...by, reason: "user_disabled" }) : [],
+    });
+    return isDone ? "done" : "unchanged";
   }
 
   return {
@@ -39,14 +40,13 @@ export function createSwitching(dependencies: Dependencies) {
     /** Ends the user's sessions and deletes user, credentials and roles. The audit log keeps the id. */
     async remove(id: string, by: By): Promise<Switched> {
       if (!isId(id)) return "unchanged";
-      const at = clock.now();
-      const statements = [
-        updateUser({ id, at, changes: {} }),
-        eventIfChanged({ type: "user.removed", userId: id, at }, by),
-        deleteUser(id),
-      ];
-      const ending = sessions.endAllOfUserStatements(id, { ...by, reason: "user_removed" });
-      return (await actAndEnd(dependencies, { statements, ending })) ? "done" : "unchanged";
+      const isDone = await actAndEnd(dependencies, {
+        userId: id,
+        act: deleteUser(id),
+        follows: [eventOf({ type: "user.removed", userId: id, at: clock.now() }, by)],
+        ending: sessions.endAllOfUserStatements(id, { ...by, reason: "user_removed" }),
+      });
+      return isDone ? "done" : "unchanged";
     },
   };
 }

@@ -18,11 +18,19 @@ import { createUsers } from "./users.ts";
 
 export const operator = { actor: "operator" } as const;
 
-/** Everything that users need, on a database of its own, with cheap hashes and a clock that the test moves. */
-export async function openUsers() {
+/**
+ * Everything that users need, on a database of its own, with cheap hashes and a clock that the test moves.
+ * @param tick milliseconds from one look at the clock to the next: one, so that the audit log has an order; none, and
+ *   all that is done bears the same time
+ */
+export async function openUsers({ tick = 1 }: { tick?: 0 | 1 } = {}) {
   let now = 1_800_000_000_000;
-  // Every look is a millisecond later, so that the audit log has an order.
-  const clock = { now: () => ++now };
+  const clock = {
+    now() {
+      now += tick;
+      return now;
+    },
+  };
   const place = await openTestDatabase({ clock });
   const { database } = place;
   const settings = { passwordMemoryKib: 7168, passwordPasses: 1, passwordHashesConcurrentMax: 2 };

@@ -41,10 +41,6 @@ export function insertUser(row: NewUserRow): Sql {
 
 export const userExists = (id: Id): Sql => sql`EXISTS (SELECT 1 FROM users WHERE id = ${idToBytes(id)})`;
 
-/** Whether the act that bears this time has changed the user: the condition for what follows it. */
-export const userChangedAt = (id: Id, at: number): Sql =>
-  sql`EXISTS (SELECT 1 FROM users WHERE id = ${idToBytes(id)} AND updated_at = ${at})`;
-
 export const selectUser = (id: Id): Sql => sql`SELECT ${columns} FROM users u WHERE u.id = ${idToBytes(id)}`;
 
 export interface UserKey {
@@ -115,7 +111,10 @@ export const isEnabled = sql`disabled_at IS NULL`;
 /** Credentials and roles go with the row. */
 export const deleteUser = (id: Id): Sql => sql`DELETE FROM users WHERE id = ${idToBytes(id)}`;
 
-/** The user's password, new or in place of the one before. Only if the user is there. */
+/**
+ * The user's password, new or in place of the one before. Only if the user is there. It is later than the one before on
+ * any clock: the time is what tells one password from another, for who has proven the old one.
+ */
 export function putPassword(password: {
   id: Id;
   userId: Id;
@@ -128,7 +127,8 @@ export function putPassword(password: {
     INSERT INTO credentials (id, user_id, kind, secret, created_at, changed_at)
     SELECT ${idToBytes(id)}, ${idToBytes(userId)}, 'password', ${hash}, ${at}, ${at} WHERE ${onlyIf}
     ON CONFLICT (user_id) WHERE kind = 'password'
-    DO UPDATE SET secret = excluded.secret, changed_at = excluded.changed_at`;
+    DO UPDATE SET secret = excluded.secret, changed_at = CASE
+      WHEN credentials.changed_at < excluded.changed_at THEN excluded.changed_at ELSE credentials.changed_at + 1 END`;
 }
 
 /**
@@ -148,7 +148,7 @@ export function passwordUnchanged(userId: Id, changedAt: number): Sql {
     WHERE user_id = ${idToBytes(userId)} AND kind = 'password' AND changed_at = ${changedAt})`;
 }
 
-/** Whether the user is there, without a password. Inside an UPDATE of the user's row it is asked while that is held. */
+/** Whether the user is there, without a password. Asked while the user's row is held. */
 export const hasNoPassword = (userId: Id): Sql => sql`${userExists(userId)} AND NOT EXISTS (
   SELECT 1 FROM credentials WHERE user_id = ${idToBytes(userId)} AND kind = 'password')`;
 

@@ -1,8 +1,8 @@
-import { insertEvent } from "../../audit/audit.sql.ts";
 import type { Clock } from "../../primitives/clock.ts";
 import { newId } from "../../primitives/id.ts";
 import type { Sessions } from "../../sessions/sessions.ts";
 import type { Database } from "../../storage/database.ts";
+import { actAndEnd, eventOf } from "../acts.ts";
 import type { NewPasswords } from "../new-passwords.ts";
 import type { Passwords } from "../password-hashing.ts";
 import { type InvalidField, type User, userFromRow } from "../user.ts";
@@ -37,7 +37,8 @@ interface Dependencies {
  * A new password by a link, or a first one for who has none. It proves that somebody reads the mailbox and no more: a
  * second factor stays, and is asked for at the next sign-in.
  */
-export function createReset({ database, clock, passwords, newPasswords, sessions, codes }: Dependencies) {
+export function createReset(dependencies: Dependencies) {
+  const { database, clock, passwords, newPasswords, sessions, codes } = dependencies;
   async function find(link: string): Promise<User | undefined> {
     const code = await codes.find(link, "reset_password");
     const row = code && (await database.one<UserRow>(selectUser(code.userId)));
@@ -62,24 +63,20 @@ export function createReset({ database, clock, passwords, newPasswords, sessions
       const userId = user.id;
       const at = clock.now();
       const by = { actor: "user", ip } as const;
-      const event = { type: "password.changed", ...by, userId, detail: { reset: true } } as const;
-      const ending = endSessions
-        ? sessions.endAllOfUserStatements(userId, { ...by, reason: "password_changed" })
-        : [];
-      const result = await database.transaction(async (tx) => {
-        // Holds the user's row: a sign-in at the same moment is in time to be ended here, or comes too late.
-        await tx.run(updateUser({ id: userId, at, changes: {} }));
-        if ((await tx.run(codes.spend(code))) !== 1) return undefined;
-        await tx.run(putPassword({ id: newId(at), userId, hash, at }));
-        await tx.run(insertEvent({ id: newId(at), at, event }));
-        for (const statement of codes.afterUse(code)) await tx.run(statement);
-        let ended = 0;
-        for (const statement of ending) ended += await tx.run(statement);
-        return ended;
+      const isDone = await actAndEnd(dependencies, {
+        userId,
+        act: codes.spend(code),
+        follows: [
+          putPassword({ id: newId(at), userId, hash, at }),
+          updateUser({ id: userId, at, changes: {} }),
+          eventOf({ type: "password.changed", userId, at, detail: { reset: true } }, by),
+          ...codes.afterUse(code),
+        ],
+        ending: endSessions
+          ? sessions.endAllOfUserStatements(userId, { ...by, reason: "password_changed" })
+          : [],
       });
-      if (result === undefined) return { outcome: "invalid_mail_code" };
-      if (result > 0) await sessions.announceEnded();
-      return { outcome: "reset" };
+      return { outcome: isDone ? "reset" : "invalid_mail_code" };
     },
   };
 }
