@@ -341,32 +341,43 @@ test("a code cannot be sent twice in one request, nor in the address", async () 
   assertRefusal(inAddress, { status: 400, error: "invalid_request" });
 });
 
-test("a client that is removed while its code is exchanged is left with no session", async () => {
-  const passing = await addClient(server, { name: "Passing" });
-  const { id } = passing.client;
-  // Its use is noted about once a day; that would wait for the removal too.
-  const first = await codeFor(server, { test: passing, browser: alice });
-  await exchange(server, passing, { code: first.code, code_verifier: first.verifier });
-  const { code, verifier } = await codeFor(server, { test: passing, browser: alice });
-  // Both come to wait for the row of the code, the removal first: it has seen no session when it goes on.
-  const both = await server.database.transaction(async (tx) => {
-    await tx.run(
-      sql`UPDATE authorization_codes SET used_at = used_at WHERE client_id = ${id} AND used_at IS NULL`,
+for (const order of [["removal", "exchange"] as const, ["exchange", "removal"] as const]) {
+  test(`a client that is removed while its code is exchanged is left with no session: the ${order[0]} comes first`, async () => {
+    const passing = await addClient(server, { name: "Passing" });
+    const { id } = passing.client;
+    // Its use is noted about once a day; that would wait for the removal too.
+    const noted = await codeFor(server, { test: passing, browser: alice });
+    await exchange(server, passing, { code: noted.code, code_verifier: noted.verifier });
+    const { code, verifier } = await codeFor(server, { test: passing, browser: alice });
+    const begin = { removal: Promise.withResolvers<void>(), exchange: Promise.withResolvers<void>() };
+    const removal = begin.removal.promise.then(() => server.app.clients.remove(id, { actor: "operator" }));
+    const exchanged = begin.exchange.promise.then(() =>
+      exchange(server, passing, { code, code_verifier: verifier }),
     );
-    const removing = server.app.clients.remove(id, { actor: "operator" });
-    await codeIsWaitedForBy(1);
-    const exchanging = exchange(server, passing, { code, code_verifier: verifier });
-    await codeIsWaitedForBy(2);
-    return { removing, exchanging };
+    // Both come to wait for the row of the code: when it is let go, the first one is served, and the other one after it.
+    await server.database.transaction(async (tx) => {
+      await tx.all(holdCodesOf(id));
+      for (const [before, act] of order.entries()) {
+        begin[act].resolve();
+        await codeIsWaitedForBy(before + 1);
+      }
+    });
+    assert.ok(await removal);
+    const { status, json } = await exchanged;
+    if (order[0] === "removal") assert.equal(json.error, "invalid_grant");
+    else assert.equal(status, 200);
+    const alive = (await sessionsOf()).filter((one) => one.clientId === id && one.revokedAt === undefined);
+    assert.deepEqual(alive, []);
   });
-  assert.ok(await both.removing);
-  const { error } = (await both.exchanging).json;
-  if (server.database.engine === "postgres") assert.equal(error, "invalid_grant");
-  const alive = (await sessionsOf()).filter((one) => one.clientId === id && one.revokedAt === undefined);
-  assert.deepEqual(alive, []);
-});
+}
 
-/** On SQLite they wait in a queue where nobody sees them, and in either order no session is left. */
+/** On PostgreSQL who waits for a row that was only held is served in order; after an update they would race for it. */
+const holdCodesOf = (clientId: string) => {
+  const codes = sql`SELECT 1 FROM authorization_codes WHERE client_id = ${clientId} AND used_at IS NULL`;
+  return server.database.engine === "postgres" ? sql`${codes} FOR UPDATE` : codes;
+};
+
+/** On SQLite they wait in a queue where nobody sees them. */
 async function codeIsWaitedForBy(count: number): Promise<void> {
   if (server.database.engine === "sqlite") return new Promise((resolve) => setTimeout(resolve, 200));
   let waiting = 0;
