@@ -163,6 +163,8 @@ test("a thief who presents an old token ends the session: reused", async () => {
   const { file, client, events } = await signIn();
   const stolen = storedToken(file);
   await whoAmI(open(file).client);
+  // No grace forgives the same millisecond, and no more.
+  await new Promise((resolve) => setTimeout(resolve, 2));
   const thief = await server.refresh(stolen);
   assert.deepEqual([thief.status, thief.json.reason], [401, "reused"]);
   await assert.rejects(open(file).client.accessToken(), { code: "signed_out", reason: "reused" });
