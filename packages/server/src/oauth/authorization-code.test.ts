@@ -365,7 +365,7 @@ for (const order of [["removal", "exchange"] as const, ["exchange", "removal"] a
     assert.ok(await removal);
     const { status, json } = await exchanged;
     if (order[0] === "removal") assert.equal(json.error, "invalid_grant");
-    else assert.equal(status, 200);
+    else if (server.database.engine === "postgres") assert.equal(status, 200);
     const alive = (await sessionsOf()).filter((one) => one.clientId === id && one.revokedAt === undefined);
     assert.deepEqual(alive, []);
   });
@@ -377,7 +377,7 @@ const holdCodesOf = (clientId: string) => {
   return server.database.engine === "postgres" ? sql`${codes} FOR UPDATE` : codes;
 };
 
-/** On SQLite they wait in a queue where nobody sees them. */
+/** On SQLite they wait in a queue where nobody sees them: a removal is in it at once, an exchange after a while. */
 async function codeIsWaitedForBy(count: number): Promise<void> {
   if (server.database.engine === "sqlite") return new Promise((resolve) => setTimeout(resolve, 200));
   let waiting = 0;
