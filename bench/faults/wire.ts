@@ -32,9 +32,8 @@ export async function openWire(targets: () => readonly number[]): Promise<Wire> 
   let turn = 0;
 
   const drop = ({ near, far }: Line) => {
-    // As a cable does: no orderly end of either side.
-    near.resetAndDestroy();
-    far.resetAndDestroy();
+    cutOff(near);
+    cutOff(far);
   };
 
   async function accept(near: Socket): Promise<void> {
@@ -108,6 +107,15 @@ export async function openWire(targets: () => readonly number[]): Promise<Wire> 
       await once(server, "close");
     },
   };
+}
+
+/**
+ * As a cable does: no orderly end. Where one is under way it cannot be had: libuv refuses the reset, Node takes the socket
+ * for closed then, and the process never ends.
+ */
+export function cutOff(socket: Socket): void {
+  if (socket.writableEnded && !socket.writableFinished) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 /** Undefined when nobody listens there. */
