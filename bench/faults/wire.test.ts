@@ -49,10 +49,10 @@ test("a socket that is cut off while it ends in order is closed", { timeout: 500
 
 test("a reply is lost when what was asked for has gone through, and its connection is cut", async () => {
   const wire = await openWire(() => [portOfServer()]);
-  const before = await open(wire.port);
-  assert.equal(await echoed(before, "one"), "one");
+  const first = await open(wire.port);
+  assert.equal(await echoed(first, "one"), "one");
   wire.loseReplies(1);
-  assert.equal(await echoed(before, "two"), undefined);
+  assert.equal(await echoed(first, "two"), undefined);
   assert.equal(wire.counts.repliesLost, 1);
   const later = await open(wire.port);
   assert.equal(await echoed(later, "three"), "three");

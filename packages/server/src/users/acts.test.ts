@@ -2,32 +2,20 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { createIdentities } from "./identities.ts";
 import { createSignIn } from "./sign-in.ts";
-import { openUsers, operator } from "./test-users.ts";
+import { openUsers, operator, type TestUsers } from "./test-users.ts";
 import { createUsers } from "./users.ts";
 
 // The clock of these tests stands: a fast machine does two things in one millisecond.
-let room: Awaited<ReturnType<typeof openUsers>>;
+let room: TestUsers;
 before(async () => {
   room = await openUsers({ tick: 0 });
 });
-after(() => room.close());
+after(() => room?.close());
 
 const byUser = { actor: "user" } as const;
 
 const countOf = async (userId: string, type: string): Promise<number> =>
   (await room.eventsOf(userId)).filter((event) => event.type === type).length;
-
-async function startSession(userId: string) {
-  const started = await room.sessions.start({
-    userId,
-    clientId: "",
-    kind: "browser",
-    scope: "",
-    amr: ["pwd"],
-  });
-  assert.ok(started);
-  return started.session;
-}
 
 test("who was disabled in the same millisecond is given no other way in", async () => {
   const { id } = await room.add("linked");
@@ -53,7 +41,7 @@ test("of two changes of a password that one proof allows, in the same millisecon
   const { id } = await room.add("changing");
   const change = async (password: string) =>
     room.users.changePassword({
-      session: await startSession(id),
+      session: await room.startSession(id),
       current: "correct horse",
       password,
       endOthers: false,
@@ -66,24 +54,13 @@ test("of two changes of a password that one proof allows, in the same millisecon
 
 test("a password that was set in the millisecond of the one before is another one", async () => {
   const { id } = await room.add("set");
-  const passwords = {
-    ...room.passwords,
-    /** Right, and late: the operator sets another one meanwhile. */
-    async verify(password: string, hash: string) {
-      const verified = await room.passwords.verify(password, hash);
-      const set = await room.users.setPassword(
-        id,
-        { password: "another horse", endSessions: true },
-        operator,
-      );
-      assert.equal(set.outcome, "changed");
-      return verified;
-    },
-  };
-  const late = { ...room.dependencies, passwords };
+  const late = room.whileVerified(async () => {
+    const set = { password: "another horse", endSessions: true };
+    assert.equal((await room.users.setPassword(id, set, operator)).outcome, "changed");
+  });
   const signedIn = await createSignIn(late)({ username: "set", password: "correct horse", clientId: "app" });
   assert.deepEqual(signedIn, { outcome: "invalid_credentials" });
-  const session = await startSession(id);
+  const session = await room.startSession(id);
   const change = {
     session,
     current: "another horse",

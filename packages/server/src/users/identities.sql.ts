@@ -43,9 +43,6 @@ export function insertIdentity(identity: NewIdentityRow, max: number): Sql {
   return sql`${insertSelect(identity, room)} ON CONFLICT DO NOTHING`;
 }
 
-export const identityExists = (id: Id): Sql =>
-  sql`EXISTS (SELECT 1 FROM identities WHERE id = ${idToBytes(id)})`;
-
 export const selectHolder = (key: IdentityKey): Sql =>
   sql`SELECT user_id FROM identities WHERE ${isKey(key)}`;
 

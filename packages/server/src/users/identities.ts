@@ -11,7 +11,6 @@ import {
   deleteIdentity,
   type IdentityKey,
   type IdentityRow,
-  identityExists,
   insertIdentity,
   insertIdentityOfNew,
   selectHolder,
@@ -86,17 +85,10 @@ export function createIdentities({ database, clock, mail }: Dependencies) {
     return row && idFromBytes(row.user_id);
   }
 
-  function linkedEvent(identity: NewIdentity, act: { id: Id; userId: Id; at: number; by: By }) {
-    const { id, userId, at, by } = act;
-    const detail = { provider: identity.providerId };
-    const event = { type: "identity.linked", actor: by.actor, userId, ip: by.ip, detail } as const;
-    return insertEvent({ id: newId(at), at, event, onlyIf: identityExists(id) });
-  }
-
   /** One transaction: user, identity and events, or nothing. */
   async function insert(newcomer: Newcomer, username: string, by: By): Promise<User | undefined> {
     const at = clock.now();
-    const [userId, identityId] = [newId(at), newId(at)];
+    const userId = newId(at);
     const { identity, name = null, email, emailVerified } = newcomer;
     const row = {
       id: idToBytes(userId),
@@ -108,13 +100,15 @@ export function createIdentities({ database, clock, mail }: Dependencies) {
       name,
       created_at: at,
     };
-    const detail = { username, provider: identity.providerId };
-    const event = { type: "user.registered", actor: by.actor, userId, ip: by.ip, detail } as const;
+    const provider = identity.providerId;
+    const [whose, onlyIf] = [{ actor: by.actor, ip: by.ip, userId }, userExists(userId)];
+    const registered = { type: "user.registered", ...whose, detail: { username, provider } } as const;
+    const linked = { type: "identity.linked", ...whose, detail: { provider } } as const;
     const [inserted] = await database.batch([
       insertUser(row),
-      insertEvent({ id: newId(at), at, event, onlyIf: userExists(userId) }),
-      insertIdentityOfNew({ ...identity, id: identityId, userId, at }, userExists(userId)),
-      linkedEvent(identity, { id: identityId, userId, at, by }),
+      insertEvent({ id: newId(at), at, event: registered, onlyIf }),
+      insertIdentityOfNew({ ...identity, id: newId(at), userId, at }, onlyIf),
+      insertEvent({ id: newId(at), at, event: linked, onlyIf }),
       ...(emailVerified ? [] : verificationOfNew(mail, { id: userId, email: row.email, at })),
     ]);
     if (inserted?.changes !== 1) return undefined;
@@ -178,13 +172,13 @@ export function createIdentities({ database, clock, mail }: Dependencies) {
       { also = [], ...by }: By & { also?: readonly Sql[] },
     ): Promise<Linked> {
       const at = clock.now();
-      const id = newId(at);
-      const row = { ...identity, id, userId, at };
+      const row = { ...identity, id: newId(at), userId, at };
+      const detail = { provider: identity.providerId };
       const outcome = await database.transaction(async (tx) => {
         // Holds the user's row: of two at once the second one counts what the first has left.
         const isThere = (await tx.run(updateUser({ id: userId, at, changes: {}, onlyIf: isEnabled }))) === 1;
         const isLinked = isThere && (await tx.run(insertIdentity(row, limits.identitiesPerUserMax))) === 1;
-        if (isLinked) await tx.run(linkedEvent(identity, { id, userId, at, by }));
+        if (isLinked) await tx.run(eventOf({ type: "identity.linked", userId, at, detail }, by));
         for (const statement of also) await tx.run(statement);
         if (isLinked) return "linked";
         return isThere ? "too_many" : "unknown_user";

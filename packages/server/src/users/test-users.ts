@@ -5,6 +5,7 @@ import { createSecrets } from "../keys/secrets.ts";
 import { createRateLimits } from "../rate-limits/rate-limits.ts";
 import { createGrants } from "../roles/grants.ts";
 import { createReminting } from "../roles/reminting.ts";
+import type { Session } from "../sessions/session.ts";
 import { createSessions } from "../sessions/sessions.ts";
 import { openTestDatabase } from "../storage/test-database.ts";
 import { createRefreshTokens } from "../tokens/refresh-token.ts";
@@ -105,6 +106,20 @@ export async function openUsers({ tick = 1 }: { tick?: 0 | 1 } = {}) {
       if (added.outcome !== "added")
         throw new Error(`A test could not add its user: ${JSON.stringify(added)}`);
       return added.user;
+    },
+    async startSession(userId: string): Promise<Session> {
+      const started = await sessions.start({ userId, clientId: "app", kind: "app", scope: "", amr: ["pwd"] });
+      if (started === undefined) throw new Error("A test could not start its session");
+      return started.session;
+    },
+    /** What users need, with an act that is done while a password has been verified and nobody has been told. */
+    whileVerified(act: () => Promise<void>) {
+      const verify: typeof passwords.verify = async (...asked) => {
+        const verified = await passwords.verify(...asked);
+        await act();
+        return verified;
+      };
+      return { ...dependencies, passwords: { ...passwords, verify } };
     },
     /** The events of a user, the oldest first. */
     async eventsOf(userId: string): Promise<StoredAuditEvent[]> {

@@ -16,18 +16,6 @@ after(() => room?.close());
 const nobody = "018f0000-0000-7000-8000-0123456789ab";
 const typesOf = async (userId: string) => (await room.eventsOf(userId)).map(({ type }) => type);
 
-async function startSession(userId: string) {
-  const started = await room.sessions.start({
-    userId,
-    clientId: "app",
-    kind: "app",
-    scope: "",
-    amr: ["pwd"],
-  });
-  assert.ok(started);
-  return started.session;
-}
-
 const alive = async (userId: string) => (await room.sessions.list({ userId, alive: true })).length;
 
 describe("changing users", () => {
@@ -92,7 +80,7 @@ describe("changing users", () => {
 
   test("a new password takes the place of the old one and ends sessions when asked to", async () => {
     const { id } = await room.add("jane");
-    await startSession(id);
+    await room.startSession(id);
     const set = (
       input: Omit<Parameters<typeof room.users.setPassword>[1], "endSessions">,
       endSessions = false,
@@ -128,9 +116,9 @@ describe("taking access away", () => {
   test("disabling ends all sessions in the same act; enabling does not bring them back", async () => {
     const { id } = await room.add("kate");
     const bystander = await room.add("lars");
-    await startSession(id);
-    await startSession(id);
-    await startSession(bystander.id);
+    await room.startSession(id);
+    await room.startSession(id);
+    await room.startSession(bystander.id);
     const announced = room.announced.count;
     assert.equal(await room.users.disable(id, operator), "done");
     assert.equal(await room.users.disable(id, operator), "unchanged");
@@ -156,7 +144,7 @@ describe("taking access away", () => {
 
   test("removing ends all sessions and leaves nothing of the user but the audit log", async () => {
     const { id } = await room.add("mona", { email: "mona@example.com", roles: ["a"] });
-    await startSession(id);
+    await room.startSession(id);
     assert.equal(await room.users.remove(id, operator), "done");
     assert.equal(await room.users.remove(id, operator), "unchanged");
     assert.equal(await room.users.findById(id), undefined);
@@ -191,18 +179,11 @@ describe("taking access away", () => {
 
   test("a password that was changed while it was being verified starts no session", async () => {
     const { id } = await room.add("olga");
-    const signIn = createSignIn({
-      ...room.dependencies,
-      passwords: {
-        ...room.passwords,
-        async verify(password, hash) {
-          const verified = await room.passwords.verify(password, hash);
-          const change = { password: "another horse", endSessions: true };
-          assert.equal((await room.users.setPassword(id, change, operator)).outcome, "changed");
-          return verified;
-        },
-      },
+    const changed = room.whileVerified(async () => {
+      const change = { password: "another horse", endSessions: true };
+      assert.equal((await room.users.setPassword(id, change, operator)).outcome, "changed");
     });
+    const signIn = createSignIn(changed);
     const outcome = await signIn({ username: "olga", password: "correct horse", clientId: "app" });
     assert.deepEqual(outcome, { outcome: "invalid_credentials" });
     assert.equal(await alive(id), 0);
